@@ -1,0 +1,298 @@
+//! The gradient density: how many examples have a gradient norm like this one.
+
+use serde::{Deserialize, Serialize};
+
+use crate::edges;
+use crate::error::{LossError, expect_length, expect_setting};
+
+/// The most bins a density may have. Every task of a counting pass keeps a histogram of this length.
+pub const MAX_BINS: usize = 10_000;
+
+/// What the harmonised loss is divided by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Normalise {
+    /// The number of bins `M`, as in the paper.
+    Bins,
+    /// The number of bins that hold at least one example of this call, as in the authors' released code.
+    #[default]
+    Nonempty,
+}
+
+/// How the counts of a call join those of the calls before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ema {
+    /// A bin that is empty in a call keeps its value; starts at 0 and stays uncorrected, so that the weights of the
+    /// first call are `1 / (1 - momentum)` times too large. As in the authors' released code.
+    #[default]
+    Released,
+    /// Every bin decays in every call (Li et al. 2019, eq. 12); starts at 0 and stays uncorrected.
+    Paper,
+    /// [`Ema::Paper`] divided by `1 - momentum^t` in call `t = 1, 2, ...`: the first call weighs as without EMA.
+    Corrected,
+}
+
+/// Settings of a [`GradientDensity`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DensityConfig {
+    /// Number of bins `M`, 1 to [`MAX_BINS`]. The paper has 30 for GHM-C and 10 for GHM-R.
+    pub bins: usize,
+    /// Momentum of the moving average over calls, in `[0, 1)`; 0 means none, whatever `ema` says.
+    pub momentum: f64,
+    /// What the harmonised loss is divided by.
+    #[serde(default)]
+    pub normalise: Normalise,
+    /// How the counts of a call join those of the calls before.
+    #[serde(default)]
+    pub ema: Ema,
+}
+
+/// The gradient density by unit regions, and its moving average: all the state GHM has, as a plain value.
+///
+/// The gradient norm `g` of an example lies in `[0, 1]`, which is cut into `M` bins; `R_j` examples of a call fall into
+/// bin `j` (edges `j / M`; a bin holds its lower edge, and `g = 1` belongs to the last).
+///
+/// | | |
+/// | --- | --- |
+/// | density (Li et al. 2019, eq. 9) | `GD(g) = R_j M` |
+/// | moving average (eq. 12), `m` = momentum | `S_j(t) = m S_j(t-1) + (1 - m) R_j(t)`, which stands for `R_j` |
+/// | harmonising parameter (eq. 7), `N` = examples | `beta = N / GD(g)` |
+/// | harmonised loss (eq. 8 and 11) | `(1/N) sum beta loss = sum loss / GD(g)` |
+///
+/// `N` cancels, so a call needs one factor a bin: `1 / (S_j n)`, with `n = M` or the number of non-empty bins
+/// ([`Normalise`]).
+///
+/// Serialising keeps every bit that matters: a density restored continues as the one saved would have. (In JSON that
+/// takes a reader with exact floats, for serde_json its feature `float_roundtrip`.) Deserialising checks what it reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Saved", into = "Saved")]
+pub struct GradientDensity {
+    config: DensityConfig,
+    counts: Vec<f64>,
+    steps: u64,
+}
+
+/// What of a [`GradientDensity`] goes into a file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    config: DensityConfig,
+    counts: Vec<f64>,
+    steps: u64,
+}
+
+/// One factor a bin, by which the gradient (and the loss) of each example of the bin is multiplied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BinWeights {
+    factors: Vec<f64>,
+}
+
+impl GradientDensity {
+    /// A density that has seen nothing.
+    ///
+    /// # Errors
+    /// [`LossError::Setting`] for a number of bins or a momentum outside its range.
+    pub fn new(config: DensityConfig) -> Result<Self, LossError> {
+        expect_setting("bins", config.bins as f64, "a whole number from 1 to 10000", |_| {
+            (1..=MAX_BINS).contains(&config.bins)
+        })?;
+        expect_setting("momentum", config.momentum, "a number of at least 0 and below 1", |m| (0.0..1.0).contains(&m))?;
+        Ok(Self { config, counts: vec![0.0; config.bins], steps: 0 })
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &DensityConfig {
+        &self.config
+    }
+
+    /// The accumulated count of each bin `[M]`: `S_j` as the moving average left it, before any correction, or `R_j`
+    /// of the last call where momentum is 0.
+    pub fn counts(&self) -> &[f64] {
+        &self.counts
+    }
+
+    /// Number of calls counted so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The bin of gradient norm `g`, in `0..M`, by comparison with the f32 edges `j / M`. Below 0 it is the first, above
+    /// 1 (and for NaN) the last.
+    #[inline(always)]
+    pub fn bin_of(&self, g: f32) -> usize {
+        edges::bin_of(g, self.config.bins as f32)
+    }
+
+    /// Takes in the `counts` `[M]` of one call and gives the factor of each bin for that call.
+    ///
+    /// A call without any example is a call: it decays the bins of [`Ema::Paper`] and [`Ema::Corrected`].
+    ///
+    /// # Errors
+    /// [`LossError::Length`] unless there is one count a bin; nothing has changed then.
+    pub fn update(&mut self, counts: &[u64]) -> Result<BinWeights, LossError> {
+        expect_length("counts", counts.len(), "the bins of the density", self.counts.len())?;
+        self.steps = self.steps.saturating_add(1);
+        let (momentum, keep_empty) = (self.config.momentum, self.config.ema == Ema::Released);
+        for (accumulated, &count) in self.counts.iter_mut().zip(counts) {
+            if momentum == 0.0 {
+                *accumulated = count as f64;
+            } else if count > 0 || !keep_empty {
+                *accumulated = momentum * *accumulated + (1.0 - momentum) * count as f64;
+            }
+        }
+        let divisor = match self.config.normalise {
+            Normalise::Bins => self.config.bins,
+            Normalise::Nonempty => counts.iter().filter(|&&count| count > 0).count(),
+        };
+        let factor = |count: f64| if count > 0.0 && divisor > 0 { self.bias() / (count * divisor as f64) } else { 0.0 };
+        Ok(BinWeights { factors: self.counts.iter().map(|&count| factor(count)).collect() })
+    }
+
+    /// The share of a moving average of constants that has arrived after the steps so far: 1 where none is missing or
+    /// none is made up for.
+    fn bias(&self) -> f64 {
+        match self.config.ema {
+            Ema::Released | Ema::Paper => 1.0,
+            Ema::Corrected => 1.0 - self.config.momentum.powi(i32::try_from(self.steps).unwrap_or(i32::MAX)),
+        }
+    }
+}
+
+impl BinWeights {
+    /// The factor of each bin `[M]`: `1 / (S_j n)`, and 0 for a bin that has never held an example.
+    pub fn factors(&self) -> &[f64] {
+        &self.factors
+    }
+}
+
+impl From<GradientDensity> for Saved {
+    fn from(density: GradientDensity) -> Self {
+        Self { config: density.config, counts: density.counts, steps: density.steps }
+    }
+}
+
+impl TryFrom<Saved> for GradientDensity {
+    type Error = LossError;
+
+    fn try_from(saved: Saved) -> Result<Self, LossError> {
+        let density = Self::new(saved.config)?;
+        expect_length("counts of the saved density", saved.counts.len(), "its bins", density.counts.len())?;
+        match saved.counts.iter().position(|&count| !(0.0..f64::INFINITY).contains(&count)) {
+            Some(bin) => Err(LossError::SavedCount { bin, value: saved.counts[bin] }),
+            None => Ok(Self { counts: saved.counts, steps: saved.steps, ..density }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn density(bins: usize, momentum: f64, normalise: Normalise, ema: Ema) -> GradientDensity {
+        GradientDensity::new(DensityConfig { bins, momentum, normalise, ema }).unwrap()
+    }
+
+    #[test]
+    fn without_momentum_the_factor_is_one_over_the_count_and_the_divisor() {
+        for ema in [Ema::Released, Ema::Paper, Ema::Corrected] {
+            let mut by_bins = density(4, 0.0, Normalise::Bins, ema);
+            let mut by_nonempty = density(4, 0.0, Normalise::Nonempty, ema);
+            for _ in 0..2 {
+                assert_eq!(by_bins.update(&[8, 0, 0, 1]).unwrap().factors(), [1.0 / 32.0, 0.0, 0.0, 0.25]);
+                assert_eq!(by_nonempty.update(&[8, 0, 0, 1]).unwrap().factors(), [1.0 / 16.0, 0.0, 0.0, 0.5]);
+            }
+            by_bins.update(&[0, 3, 0, 0]).unwrap();
+            assert_eq!(by_bins.counts(), [0.0, 3.0, 0.0, 0.0]);
+        }
+    }
+
+    #[test]
+    fn an_empty_bin_keeps_its_count_as_released_and_decays_by_the_paper() {
+        let mut released = density(2, 0.75, Normalise::Bins, Ema::Released);
+        let mut paper = density(2, 0.75, Normalise::Bins, Ema::Paper);
+        for density in [&mut released, &mut paper] {
+            density.update(&[8, 4]).unwrap();
+            density.update(&[8, 0]).unwrap();
+        }
+        assert_eq!(released.counts(), [0.75 * 2.0 + 2.0, 1.0]);
+        assert_eq!(paper.counts(), [0.75 * 2.0 + 2.0, 0.75]);
+    }
+
+    #[test]
+    fn the_first_weights_are_four_times_too_large_at_momentum_three_quarters_unless_corrected() {
+        let counts = [90, 0, 7, 3];
+        let plain = density(4, 0.0, Normalise::Nonempty, Ema::Released).update(&counts).unwrap();
+        let corrected = density(4, 0.75, Normalise::Nonempty, Ema::Corrected).update(&counts).unwrap();
+        assert_eq!(corrected, plain);
+        for ema in [Ema::Released, Ema::Paper] {
+            let first = density(4, 0.75, Normalise::Nonempty, ema).update(&counts).unwrap();
+            let fourfold: Vec<f64> = plain.factors().iter().map(|factor| 4.0 * factor).collect();
+            assert_eq!(first.factors(), fourfold);
+        }
+    }
+
+    #[test]
+    fn corrected_weights_stay_those_of_constant_counts() {
+        let counts = [90, 0, 7, 3];
+        let plain = density(4, 0.0, Normalise::Bins, Ema::Corrected).update(&counts).unwrap();
+        let mut corrected = density(4, 0.9, Normalise::Bins, Ema::Corrected);
+        for _ in 0..50 {
+            let weights = corrected.update(&counts).unwrap();
+            for (found, expected) in weights.factors().iter().zip(plain.factors()) {
+                assert!((found - expected).abs() <= 1e-14 * expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_without_examples_gives_no_weight_where_only_nonempty_bins_divide() {
+        let mut density = density(3, 0.5, Normalise::Nonempty, Ema::Released);
+        density.update(&[1, 2, 3]).unwrap();
+        assert_eq!(density.update(&[0, 0, 0]).unwrap().factors(), [0.0; 3]);
+        assert_eq!(density.counts(), [0.5, 1.0, 1.5]);
+    }
+
+    #[test]
+    fn counts_for_another_number_of_bins_are_refused_and_change_nothing() {
+        let mut density = density(3, 0.5, Normalise::Bins, Ema::Paper);
+        density.update(&[1, 2, 3]).unwrap();
+        let before = density.clone();
+        let error = density.update(&[1, 2]).unwrap_err();
+        assert_eq!(error.to_string(), "counts and the bins of the density differ in length: 2 and 3");
+        assert_eq!(density, before);
+    }
+
+    #[test]
+    fn settings_outside_their_range_are_refused() {
+        let with = |bins, momentum| {
+            GradientDensity::new(DensityConfig { bins, momentum, normalise: Normalise::Bins, ema: Ema::Paper })
+        };
+        for (bins, momentum) in [(0, 0.0), (MAX_BINS + 1, 0.0), (1, 1.0), (1, -0.1), (1, f64::NAN)] {
+            assert!(matches!(with(bins, momentum), Err(LossError::Setting { .. })), "{bins} bins, momentum {momentum}");
+        }
+        assert!(with(MAX_BINS, 0.999).is_ok());
+    }
+
+    #[test]
+    fn settings_left_out_of_a_file_are_those_of_the_released_code_and_unknown_ones_are_refused() {
+        let config: DensityConfig = serde_json::from_str(r#"{"bins": 30, "momentum": 0.75}"#).unwrap();
+        assert_eq!((config.normalise, config.ema), (Normalise::Nonempty, Ema::Released));
+        assert!(serde_json::from_str::<DensityConfig>(r#"{"bins": 30, "momentum": 0, "decay": 1}"#).is_err());
+        assert_eq!(serde_json::to_string(&Ema::Corrected).unwrap(), r#""corrected""#);
+    }
+
+    #[test]
+    fn a_saved_density_that_cannot_be_is_refused_with_its_reason() {
+        let config = r#""config": {"bins": 2, "momentum": 0.5}, "steps": 1"#;
+        for (counts, reason) in [
+            ("[1.0]", "counts of the saved density and its bins differ in length: 1 and 2"),
+            ("[1.0, -2.0]", "counts[1] of the saved density is -2: expected a finite number of at least 0"),
+        ] {
+            let text = format!("{{{config}, \"counts\": {counts}}}");
+            let error = serde_json::from_str::<GradientDensity>(&text).unwrap_err();
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What can be wrong with the input of a loss.
+
+use thiserror::Error;
+
+/// Why a loss was not computed. Nothing has been counted and no gradient written when one of these comes back.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum LossError {
+    /// Two slices that describe the same elements differ in length.
+    #[error("{name} and {other} differ in length: {length} and {other_length}")]
+    Length {
+        /// The slice that does not fit.
+        name: &'static str,
+        /// Its length.
+        length: usize,
+        /// What it has to be as long as.
+        other: &'static str,
+        /// The length of that.
+        other_length: usize,
+    },
+    /// The rows of [`Targets::ClassIndex`](crate::Targets::ClassIndex) times its classes are not the number of logits.
+    #[error("targets describe {rows} rows of {classes} classes, but there are {logits} logits")]
+    Rows {
+        /// Number of rows.
+        rows: usize,
+        /// Logits a row.
+        classes: usize,
+        /// Number of logits.
+        logits: usize,
+    },
+    /// A class index that is neither a class nor [`BACKGROUND`](crate::BACKGROUND) nor [`IGNORED`](crate::IGNORED).
+    #[error("targets[{row}] is {value}: expected 0..{classes}, -1 (background) or -2 (ignored)")]
+    ClassIndex {
+        /// Row of the entry.
+        row: usize,
+        /// The entry.
+        value: i32,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// A dense classification target outside `[0, 1]`, or not a number.
+    #[error("targets[{index}] is {value}: a classification target lies in [0, 1]; give ignored elements weight 0")]
+    Target {
+        /// Position of the entry.
+        index: usize,
+        /// The entry.
+        value: f32,
+    },
+    /// A setting outside its range.
+    #[error("{name} is {value}: expected {expected}")]
+    Setting {
+        /// Name of the setting.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+        /// The range, in words.
+        expected: &'static str,
+    },
+    /// An entry of a saved density that no sequence of steps could have produced.
+    #[error("counts[{bin}] of the saved density is {value}: expected a finite number of at least 0")]
+    SavedCount {
+        /// The bin.
+        bin: usize,
+        /// Its value.
+        value: f64,
+    },
+}
+
+/// A [`LossError::Length`] unless `length == other_length`.
+pub(crate) fn expect_length(
+    name: &'static str,
+    length: usize,
+    other: &'static str,
+    other_length: usize,
+) -> Result<(), LossError> {
+    if length == other_length { Ok(()) } else { Err(LossError::Length { name, length, other, other_length }) }
+}
+
+/// A [`LossError::Setting`] unless `value` is `valid`.
+pub(crate) fn expect_setting(
+    name: &'static str,
+    value: f64,
+    expected: &'static str,
+    valid: impl Fn(f64) -> bool,
+) -> Result<(), LossError> {
+    if valid(value) { Ok(()) } else { Err(LossError::Setting { name, value, expected }) }
+}

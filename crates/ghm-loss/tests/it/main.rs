@@ -1,0 +1,9 @@
+//! The losses from outside: against other implementations, against their own derivatives, and against themselves.
+
+#![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
+
+mod behaviour;
+mod derivatives;
+mod fixture;
+mod golden;
+mod state;
