@@ -1,0 +1,237 @@
+//! Convolution forward and backward over slices, threads over tiles.
+//!
+//! Every output element is computed by one product of a fixed shape, and partial weight gradients are summed in a fixed
+//! order, so results do not depend on the number of threads.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+
+use crate::gemm::{Into, Matrix, multiply};
+use crate::geometry::{Activation, Geometry};
+
+/// Output positions in a tile: the column matrix of a 3x3 convolution over 256 channels then takes 4.7 MB.
+const TILE_POSITIONS: usize = 512;
+
+/// Output positions that make a partial weight gradient worth its own buffer.
+const GROUP_POSITIONS: usize = 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<[Vec<f32>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
+}
+
+/// Runs `work` with two buffers of this thread, of these lengths and any content.
+fn with_scratch(lengths: [usize; 2], work: impl FnOnce(&mut [f32], &mut [f32])) {
+    let mut buffers = SCRATCH.with(RefCell::take);
+    for (buffer, length) in buffers.iter_mut().zip(lengths) {
+        if buffer.len() < length {
+            buffer.resize(length, 0.0);
+        }
+    }
+    let [a, b] = &mut buffers;
+    work(&mut a[..lengths[0]], &mut b[..lengths[1]]);
+    SCRATCH.set(buffers);
+}
+
+impl Geometry {
+    fn tiles(&self, rows: Range<usize>) -> Vec<Range<usize>> {
+        let step = (TILE_POSITIONS / self.output[1]).max(1);
+        rows.clone().step_by(step).map(|start| start..(start + step).min(rows.end)).collect()
+    }
+
+    /// Runs of pictures that share a partial weight gradient.
+    fn groups(&self) -> Vec<Range<usize>> {
+        let step = GROUP_POSITIONS.div_ceil(self.output_area().max(1)).max(1);
+        (0..self.batch).step_by(step).map(|start| start..(start + step).min(self.batch)).collect()
+    }
+
+}
+
+/// What is done to the product while it is in cache: `activation(scale * product + bias + residual)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Finish<'a> {
+    /// `[O]`.
+    pub scale: Option<&'a [f32]>,
+    /// `[O]`.
+    pub bias: Option<&'a [f32]>,
+    /// `[N, O, OH, OW]`.
+    pub residual: Option<&'a [f32]>,
+    /// Applied last.
+    pub activation: Activation,
+}
+
+/// The convolution.
+///
+/// # Shapes
+/// `x [N, I, H, W]`, `weight [O, I, KH, KW]`; result `[N, O, OH, OW]`.
+pub fn forward(g: &Geometry, x: &[f32], weight: &[f32], finish: Finish) -> Vec<f32> {
+    let mut y = vec![0.0f32; g.batch * g.output_len()];
+    let width = g.output[1];
+    split_by_tile(g, &mut y).into_par_iter().for_each(|(tile, parts)| {
+        let columns = tile.len() * width;
+        with_scratch([g.depth() * columns, g.channels_out * columns], |gathered, product| {
+            g.gather(x, tile.clone(), gathered);
+            let left = Matrix::new(weight, g.channels_out, g.depth());
+            multiply(left, Matrix::new(gathered, g.depth(), columns), product, Into::Replace);
+            write_tile(g, &tile, product, finish, parts);
+        });
+    });
+    y
+}
+
+/// The output cut so that each tile owns its rows: for every tile its pictures' channels, in memory order.
+fn split_by_tile<'a>(g: &Geometry, y: &'a mut [f32]) -> Vec<(Range<usize>, Vec<&'a mut [f32]>)> {
+    let [rows, width] = g.output;
+    let mut tiles: Vec<_> = g.tiles(0..g.batch * rows).into_iter().map(|tile| (tile, Vec::new())).collect();
+    let Some(step) = tiles.first().map(|tile| tile.0.len()) else { return tiles };
+    for (index, plane) in y.chunks_mut((rows * width).max(1)).enumerate() {
+        let mut row = index / g.channels_out * rows;
+        let end = row + rows;
+        let mut rest = plane;
+        while row < end {
+            let next = ((row / step + 1) * step).min(end);
+            let (part, tail) = rest.split_at_mut((next - row) * width);
+            tiles[row / step].1.push(part);
+            (rest, row) = (tail, next);
+        }
+    }
+    tiles
+}
+
+/// Moves a tile's product `[O, columns]` to its places, finishing it on the way.
+fn write_tile(g: &Geometry, tile: &Range<usize>, product: &[f32], finish: Finish, parts: Vec<&mut [f32]>) {
+    let width = g.output[1];
+    let columns = tile.len() * width;
+    let first_picture = tile.start / g.output[0];
+    for (index, part) in parts.into_iter().enumerate() {
+        let (picture, channel) = (first_picture + index / g.channels_out, index % g.channels_out);
+        let first_row = (picture * g.output[0]).max(tile.start);
+        let source = &product[channel * columns + (first_row - tile.start) * width..][..part.len()];
+        let (scale, shift) = (finish.scale.map_or(1.0, |s| s[channel]), finish.bias.map_or(0.0, |b| b[channel]));
+        let place = (picture * g.channels_out + channel) * g.output_area() + (first_row % g.output[0]) * width;
+        match finish.residual {
+            None => part.iter_mut().zip(source).for_each(|(t, s)| *t = s * scale + shift),
+            Some(residual) => {
+                let sums = source.iter().zip(&residual[place..]);
+                part.iter_mut().zip(sums).for_each(|(t, (s, r))| *t = s * scale + shift + r);
+            }
+        }
+        if finish.activation == Activation::Relu {
+            part.iter_mut().for_each(|t| *t = t.max(0.0));
+        }
+    }
+}
+
+/// What a backward pass is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The gradient of the input.
+    pub x: bool,
+    /// The gradient of the weights.
+    pub weight: bool,
+}
+
+/// Gradients of one convolution; empty where not wanted.
+#[derive(Clone, Debug, Default)]
+pub struct ConvGradients {
+    /// `[N, I, H, W]`.
+    pub x: Vec<f32>,
+    /// `[O, I, KH, KW]`.
+    pub weight: Vec<f32>,
+}
+
+/// What a backward pass reads.
+#[derive(Clone, Copy, Debug)]
+pub struct BackwardInput<'a> {
+    /// `[N, I, H, W]`.
+    pub x: &'a [f32],
+    /// `[O, I, KH, KW]`.
+    pub weight: &'a [f32],
+    /// `[O]`, as in the forward pass.
+    pub scale: Option<&'a [f32]>,
+    /// The gradient of the output before its activation, `[N, O, OH, OW]`.
+    pub y_gradient: &'a [f32],
+}
+
+/// Both gradients in one walk over the tiles.
+pub fn backward(g: &Geometry, input: BackwardInput, wanted: Wanted) -> ConvGradients {
+    let mut x_gradient = vec![0.0f32; if wanted.x { g.batch * g.input_len() } else { 0 }];
+    let groups = g.groups();
+    let partials: Vec<Mutex<Vec<f32>>> = groups.iter().map(|_| Mutex::new(Vec::<f32>::new())).collect();
+    let mut rest = x_gradient.as_mut_slice();
+    let mut jobs = Vec::with_capacity(groups.len());
+    for (group, partial) in groups.into_iter().zip(&partials) {
+        let length = if wanted.x { group.len() * g.input_len() } else { 0 };
+        let (part, tail) = std::mem::take(&mut rest).split_at_mut(length);
+        rest = tail;
+        jobs.push((group, partial, part));
+    }
+    jobs.into_par_iter().for_each(|(group, partial, x_part)| {
+        let mut sum = vec![0.0f32; if wanted.weight { input.weight.len() } else { 0 }];
+        for tile in g.tiles(group.start * g.output[0]..group.end * g.output[0]) {
+            backward_tile(g, &input, &Tile { rows: tile, first_picture: group.start }, &mut sum, x_part);
+        }
+        if let Ok(mut slot) = partial.lock() {
+            *slot = sum;
+        }
+    });
+    ConvGradients { x: x_gradient, weight: sum_in_order(partials) }
+}
+
+struct Tile {
+    rows: Range<usize>,
+    /// The picture at which the gradient of the input starts.
+    first_picture: usize,
+}
+
+fn backward_tile(g: &Geometry, input: &BackwardInput, tile: &Tile, weight_sum: &mut [f32], x_part: &mut [f32]) {
+    let columns = tile.rows.len() * g.output[1];
+    with_scratch([g.depth() * columns, g.channels_out * columns], |gathered, outgoing| {
+        gather_outgoing(g, input, &tile.rows, outgoing);
+        let outgoing = Matrix::new(outgoing, g.channels_out, columns);
+        if !weight_sum.is_empty() {
+            g.gather(input.x, tile.rows.clone(), gathered);
+            multiply(outgoing, Matrix::new(gathered, g.depth(), columns).transposed(), weight_sum, Into::Add);
+        }
+        if !x_part.is_empty() {
+            let left = Matrix::new(input.weight, g.channels_out, g.depth()).transposed();
+            multiply(left, outgoing, gathered, Into::Replace);
+            g.scatter(gathered, tile.rows.clone(), tile.first_picture, x_part);
+        }
+    });
+}
+
+/// The tile of the product's gradient as `[O, columns]`.
+fn gather_outgoing(g: &Geometry, input: &BackwardInput, tile: &Range<usize>, outgoing: &mut [f32]) {
+    let (rows, width) = (g.output[0], g.output[1]);
+    let columns = tile.len() * width;
+    let mut row = tile.start;
+    while row < tile.end {
+        let picture = row / rows;
+        let end = ((picture + 1) * rows).min(tile.end);
+        let length = (end - row) * width;
+        for channel in 0..g.channels_out {
+            let from = (picture * g.channels_out + channel) * g.output_area() + (row % rows) * width;
+            let target = &mut outgoing[channel * columns + (row - tile.start) * width..][..length];
+            let source = &input.y_gradient[from..from + length];
+            match input.scale {
+                None => target.copy_from_slice(source),
+                Some(scale) => target.iter_mut().zip(source).for_each(|(t, s)| *t = s * scale[channel]),
+            }
+        }
+        row = end;
+    }
+}
+
+fn sum_in_order(partials: Vec<Mutex<Vec<f32>>>) -> Vec<f32> {
+    let mut parts = partials.into_iter().map(|p| p.into_inner().unwrap_or_default());
+    let mut total = parts.next().unwrap_or_default();
+    for part in parts {
+        total.par_chunks_mut(1 << 16).zip(part.par_chunks(1 << 16)).for_each(|(t, p)| {
+            t.iter_mut().zip(p).for_each(|(t, p)| *t += *p);
+        });
+    }
+    total
+}

@@ -1,0 +1,34 @@
+//! 2D convolution with bias and ReLU fused, forward and backward, for burn on the CPU.
+//!
+//! burn-flex computes convolution gradients by general paths and element-wise work on one thread; a detector's step is
+//! almost all convolution, so this crate gives the CPU device its own: columns of a tile (im2col), one packed matrix
+//! product, bias and ReLU while the tile is in cache. On every other device [`conv2d`] is burn's own.
+//!
+//! | Module | What lives there |
+//! |---|---|
+//! | [`geometry`] | sizes, stride and padding of one convolution |
+//! | [`columns`] | a tile of the input as a matrix, and its gradient back |
+//! | [`gemm`] | the matrix product behind a checked, safe door |
+//! | [`kernel`] | forward and backward over slices |
+//! | [`op`] | the same on burn tensors, with autodiff |
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use ghm_conv::{Activation, ConvSpec, Epilogue, conv2d};
+//!
+//! let device = Device::flex();
+//! let x = Tensor::<4>::ones([1, 2, 4, 4], &device);
+//! let weight = Tensor::<4>::ones([3, 2, 3, 3], &device);
+//! let y = conv2d(x, weight, Epilogue::new(Activation::Relu), ConvSpec { stride: 1, padding: 1 });
+//! assert_eq!(y.dims(), [1, 3, 4, 4]);
+//! assert_eq!(y.max().into_scalar::<f32>(), 18.0);
+//! ```
+
+pub mod columns;
+pub mod gemm;
+pub mod geometry;
+pub mod kernel;
+pub mod op;
+
+pub use geometry::{Activation, ConvSpec, Geometry};
+pub use op::{Epilogue, conv2d};
