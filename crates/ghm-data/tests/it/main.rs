@@ -1,0 +1,5 @@
+//! Integration tests of the data crate.
+
+mod formats;
+mod pixels;
+mod scenes;
