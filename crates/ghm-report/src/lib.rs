@@ -1,0 +1,32 @@
+//! Pictures with boxes drawn on them: what a run shows of its data and of its detections.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`colour`] | one colour a class, and the text colour that can be read on it |
+//! | [`boxes`] | boxes and their labels drawn on a picture |
+//! | [`text`] | the bitmap font |
+//! | [`compose`] | pictures side by side and enlarged |
+//! | [`mod@file`] | writing a picture, whole or not at all |
+//!
+//! ```
+//! use ghm_boxes::Bbox;
+//! use ghm_report::{DrawnBox, class_colour, draw_boxes};
+//! use image::RgbImage;
+//!
+//! let mut picture = RgbImage::new(64, 48);
+//! let bbox_in_image = Bbox::new(10.0, 20.0, 40.0, 40.0);
+//! draw_boxes(&mut picture, &[DrawnBox { bbox_in_image, label: "ring".into(), colour: class_colour(0) }]);
+//! assert_eq!(picture.get_pixel(10, 30).0, class_colour(0).to_array());
+//! ```
+
+pub mod boxes;
+pub mod colour;
+pub mod compose;
+pub mod file;
+mod layout;
+pub mod text;
+
+pub use boxes::{DrawnBox, draw_boxes};
+pub use colour::{Colour, class_colour};
+pub use compose::{enlarge, side_by_side};
+pub use file::{ReportError, write_png};
