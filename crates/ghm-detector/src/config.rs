@@ -1,0 +1,205 @@
+//! Everything a recipe may choose about the network.
+
+use std::path::PathBuf;
+
+use ghm_boxes::{AnchorConfig, DeltaCoder, MatchConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::DetectorError;
+
+/// The depth of the ResNet (He et al. 2016, table 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backbone {
+    /// Basic blocks 2, 2, 2, 2.
+    Resnet18,
+    /// Basic blocks 3, 4, 6, 3.
+    Resnet34,
+    /// Bottlenecks 3, 4, 6, 3.
+    Resnet50,
+}
+
+/// Where a bottleneck strides, and which pixels its weights expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Style {
+    /// Stride on the 3x3; RGB in 0..1, mean and standard deviation removed.
+    Pytorch,
+    /// Stride on the first 1x1; BGR in 0..255, mean removed.
+    Caffe,
+}
+
+/// The backbone's normalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NormKind {
+    /// Batch norm with fixed statistics, scale and shift: a constant affine map, folded into the convolution.
+    FrozenBatch,
+    /// Batch norm.
+    Batch,
+    /// Group norm of 32 groups (fewer where there are fewer channels).
+    Group,
+}
+
+/// The normalisation in the head's towers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadNorm {
+    /// None, as published.
+    None,
+    /// Group norm of 32 groups.
+    Group,
+}
+
+/// What P6 is computed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExtraLevels {
+    /// The last stage of the backbone, as in Lin et al. 2017 and the released GHM code.
+    C5,
+    /// The pyramid's own P5, as in torchvision.
+    P5,
+}
+
+/// Which boxes come out of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PredictConfig {
+    /// Boxes at or below this score are dropped, `[0, 1]`.
+    pub score: f32,
+    /// Of two boxes of a class that overlap by more than this IoU only the better stays.
+    pub nms_iou: f32,
+    /// The best candidates kept per level before suppression.
+    pub candidates: usize,
+    /// Boxes kept per picture.
+    pub max_detections: usize,
+}
+
+impl Default for PredictConfig {
+    fn default() -> Self {
+        Self { score: 0.05, nms_iou: 0.5, candidates: 1000, max_detections: 100 }
+    }
+}
+
+/// The network. The defaults are the published RetinaNet and GHM settings on a ResNet-50.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// Depth.
+    pub backbone: Backbone,
+    /// Stride placement and pixel convention.
+    pub style: Style,
+    /// The backbone's normalisation.
+    pub norm: NormKind,
+    /// Stages without gradient, stem included: 0 none, 1 the stem and stage 1, ... 4 the whole backbone.
+    pub frozen_stages: usize,
+    /// Backbone weights to start from: a safetensors file with torchvision's names.
+    pub weights: Option<PathBuf>,
+    /// Channels of the pyramid and of the heads.
+    pub channels: usize,
+    /// What P6 is computed from.
+    pub extra_levels: ExtraLevels,
+    /// 3x3 convolutions in each tower.
+    pub head_depth: usize,
+    /// Normalisation in the towers.
+    pub head_norm: HeadNorm,
+    /// The score every anchor starts with (Lin et al. 2017, section 4.1), `(0, 1)`.
+    pub prior: f32,
+    /// Shapes of the anchors.
+    pub anchors: AnchorConfig,
+    /// Which anchor answers for which object.
+    pub matching: MatchConfig,
+    /// Scaling of the box offsets.
+    pub coder: DeltaCoder,
+    /// Which boxes come out.
+    pub predict: PredictConfig,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            backbone: Backbone::Resnet50,
+            style: Style::Pytorch,
+            norm: NormKind::FrozenBatch,
+            frozen_stages: 1,
+            weights: None,
+            channels: 256,
+            extra_levels: ExtraLevels::C5,
+            head_depth: 4,
+            head_norm: HeadNorm::None,
+            prior: 0.01,
+            anchors: AnchorConfig::default(),
+            matching: MatchConfig::default(),
+            coder: DeltaCoder::default(),
+            predict: PredictConfig::default(),
+        }
+    }
+}
+
+impl ModelConfig {
+    /// Refuses numbers out of their range, naming the key.
+    pub fn validate(&self) -> Result<(), DetectorError> {
+        self.anchors.validate()?;
+        self.matching.validate()?;
+        let refuse = |key, value: String, reason| Err(DetectorError::Config { key, value, reason });
+        if self.frozen_stages > 4 {
+            return refuse("frozen_stages", self.frozen_stages.to_string(), "a ResNet has stages 1 to 4");
+        }
+        if self.channels == 0 || self.channels > 4096 {
+            return refuse("channels", self.channels.to_string(), "give 1 to 4096");
+        }
+        if !(self.prior > 0.0 && self.prior < 1.0) {
+            return refuse("prior", self.prior.to_string(), "give a score between 0 and 1, both excluded");
+        }
+        if !self.coder.std.iter().all(|s| s.is_finite() && *s > 0.0) {
+            return refuse("coder.std", format!("{:?}", self.coder.std), "give four positive numbers");
+        }
+        let unit = [("predict.score", self.predict.score), ("predict.nms_iou", self.predict.nms_iou)];
+        match unit.into_iter().find(|(_, v)| !(0.0..=1.0).contains(v)) {
+            Some((key, value)) => refuse(key, value.to_string(), "give a number from 0 to 1"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Backbone {
+    /// Blocks in each of the four stages.
+    pub fn blocks(self) -> [usize; 4] {
+        match self {
+            Self::Resnet18 => [2, 2, 2, 2],
+            Self::Resnet34 | Self::Resnet50 => [3, 4, 6, 3],
+        }
+    }
+
+    /// Output channels of a block over its width: 4 for bottlenecks.
+    pub fn expansion(self) -> usize {
+        match self {
+            Self::Resnet18 | Self::Resnet34 => 1,
+            Self::Resnet50 => 4,
+        }
+    }
+
+    /// Channels of C3, C4, C5.
+    pub fn channels_out(self) -> [usize; 3] {
+        [128, 256, 512].map(|c| c * self.expansion())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid() {
+        assert!(ModelConfig::default().validate().is_ok());
+    }
+
+    #[test]
+    fn out_of_range_numbers_are_refused_by_key() {
+        let message = |config: ModelConfig| config.validate().unwrap_err().to_string();
+        assert!(message(ModelConfig { frozen_stages: 5, ..Default::default() }).contains("frozen_stages = 5"));
+        assert!(message(ModelConfig { prior: 1.0, ..Default::default() }).contains("prior = 1"));
+        let predict = PredictConfig { nms_iou: 1.5, ..Default::default() };
+        assert!(message(ModelConfig { predict, ..Default::default() }).contains("predict.nms_iou = 1.5"));
+    }
+}

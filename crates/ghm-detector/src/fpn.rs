@@ -1,0 +1,65 @@
+//! The feature pyramid P3-P7 (Lin et al. 2017a, as RetinaNet uses it).
+
+use burn::module::Module;
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+use ghm_conv::Activation;
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::{ExtraLevels, ModelConfig};
+use crate::layers::{Conv, ConvShape, Start};
+
+/// The pyramid.
+#[derive(Module, Debug)]
+pub struct Fpn {
+    lateral: Vec<Conv>,
+    output: Vec<Conv>,
+    p6: Conv,
+    p7: Conv,
+    #[module(skip)]
+    extra: ExtraLevels,
+}
+
+impl Fpn {
+    /// Fresh weights.
+    pub fn new(config: &ModelConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+        let channels = config.channels;
+        let inputs = config.backbone.channels_out();
+        let mut conv = |channels_in, kernel, stride| {
+            let shape = ConvShape { channels_in, channels_out: channels, kernel, stride };
+            Conv::new(shape, Start::XavierUniform, 0.0, rng, device)
+        };
+        let lateral = inputs.map(|c| conv(c, 1, 1)).into();
+        let output = inputs.map(|_| conv(channels, 3, 1)).into();
+        let p6_input = match config.extra_levels {
+            ExtraLevels::C5 => inputs[2],
+            ExtraLevels::P5 => channels,
+        };
+        Self { lateral, output, p6: conv(p6_input, 3, 2), p7: conv(channels, 3, 2), extra: config.extra_levels }
+    }
+
+    /// C3, C4, C5 to P3, ..., P7, all with the pyramid's channels; strides 8 to 128.
+    pub fn forward(&self, [c3, c4, c5]: [Tensor<4>; 3]) -> [Tensor<4>; 5] {
+        let lateral = |level: usize, x, above: Option<Tensor<4>>| {
+            self.lateral[level].forward(x, above.map(upsample), Activation::None)
+        };
+        let m5 = lateral(2, c5.clone(), None);
+        let m4 = lateral(1, c4, Some(m5.clone()));
+        let m3 = lateral(0, c3, Some(m4.clone()));
+        let output = |level: usize, x| self.output[level].forward(x, None, Activation::None);
+        let (p3, p4, p5) = (output(0, m3), output(1, m4), output(2, m5));
+        let p6_input = match self.extra {
+            ExtraLevels::C5 => c5,
+            ExtraLevels::P5 => p5.clone(),
+        };
+        let p6 = self.p6.forward(p6_input, None, Activation::None);
+        let p7 = self.p7.forward(relu(p6.clone()), None, Activation::None);
+        [p3, p4, p5, p6, p7]
+    }
+}
+
+/// Doubles both sides of `x [N, C, H, W]` by repeating pixels.
+fn upsample(x: Tensor<4>) -> Tensor<4> {
+    let [n, c, h, w] = x.dims();
+    x.reshape([n, c, h, 1, w, 1]).expand([n, c, h, 2, w, 2]).reshape([n, c, 2 * h, 2 * w])
+}

@@ -1,0 +1,57 @@
+//! One head: a tower of 3x3 convolutions and an output convolution, shared by all levels (Lin et al. 2017b, section 4).
+
+use burn::module::Module;
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+use ghm_conv::Activation;
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::{HeadNorm, ModelConfig, NormKind};
+use crate::layers::{Conv, ConvShape, Start};
+use crate::norm::Norm;
+
+/// Epsilon of the towers' norms.
+const EPSILON: f64 = 1e-5;
+
+/// A head with `outputs` numbers for each anchor.
+#[derive(Module, Debug)]
+pub struct Head {
+    tower: Vec<Conv>,
+    norms: Vec<Norm>,
+    output: Conv,
+    #[module(skip)]
+    outputs: usize,
+}
+
+impl Head {
+    /// Fresh weights (normal, 0.01); the output's bias starts at `bias`.
+    pub fn new(config: &ModelConfig, outputs: usize, bias: f32, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+        let channels = config.channels;
+        let mut conv = |channels_out, bias| {
+            let shape = ConvShape { channels_in: channels, channels_out, kernel: 3, stride: 1 };
+            Conv::new(shape, Start::Normal(0.01), bias, rng, device)
+        };
+        let tower = (0..config.head_depth).map(|_| conv(channels, 0.0)).collect();
+        let output = conv(config.anchors.per_cell() * outputs, bias);
+        let norms = match config.head_norm {
+            HeadNorm::None => Vec::new(),
+            HeadNorm::Group => {
+                (0..config.head_depth).map(|_| Norm::new(NormKind::Group, channels, EPSILON, device)).collect()
+            }
+        };
+        Self { tower, norms, output, outputs }
+    }
+
+    /// `x [N, channels, H, W]` to `[N, H * W * anchors, outputs]`, cell by cell in reading order.
+    pub fn forward(&self, mut x: Tensor<4>) -> Tensor<3> {
+        for (index, conv) in self.tower.iter().enumerate() {
+            x = match self.norms.get(index) {
+                None => conv.forward(x, None, Activation::Relu),
+                Some(norm) => relu(norm.forward(conv.forward(x, None, Activation::None))),
+            };
+        }
+        let y = self.output.forward(x, None, Activation::None); // [N, anchors * outputs, H, W]
+        let [n, channels, h, w] = y.dims();
+        y.permute([0, 2, 3, 1]).reshape([n, h * w * (channels / self.outputs), self.outputs])
+    }
+}

@@ -1,0 +1,139 @@
+//! A convolution with what follows it, and how its weights start.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use ghm_conv::{Activation, ConvSpec, Epilogue, conv2d};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::NormKind;
+use crate::norm::Norm;
+
+/// Distribution of fresh weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Start {
+    /// Normal with variance `2 / (O * KH * KW)` (He et al. 2015, fan-out): the backbone.
+    KaimingNormal,
+    /// Uniform with variance `2 / (fan-in + fan-out)` (Glorot and Bengio 2010): the pyramid.
+    XavierUniform,
+    /// Normal with this standard deviation: the heads.
+    Normal(f32),
+}
+
+impl Start {
+    /// Fresh weights `[O, I, KH, KW]`; the numbers depend on nothing but the state of `rng`.
+    pub fn weight(self, shape: [usize; 4], rng: &mut ChaCha8Rng, device: &Device) -> Param<Tensor<4>> {
+        let area = shape[2] * shape[3];
+        let (fan_in, fan_out) = ((shape[1] * area) as f32, (shape[0] * area) as f32);
+        let count = shape.iter().product();
+        let values: Vec<f32> = match self {
+            Self::KaimingNormal => normal(count, (2.0 / fan_out).sqrt(), rng),
+            Self::Normal(std) => normal(count, std, rng),
+            Self::XavierUniform => {
+                let bound = (6.0 / (fan_in + fan_out)).sqrt();
+                (0..count).map(|_| rng.random_range(-bound..bound)).collect()
+            }
+        };
+        Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), device))
+    }
+}
+
+/// Normal numbers by the Box-Muller transform.
+fn normal(count: usize, std: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
+    let mut values = Vec::with_capacity(count + 1);
+    while values.len() < count {
+        let radius = (-2.0 * (1.0 - rng.random::<f32>()).ln()).sqrt() * std;
+        let (sine, cosine) = (std::f32::consts::TAU * rng.random::<f32>()).sin_cos();
+        values.extend([radius * cosine, radius * sine]);
+    }
+    values.truncate(count);
+    values
+}
+
+/// Sizes of a convolution, for its constructor.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvShape {
+    /// Input channels.
+    pub channels_in: usize,
+    /// Output channels.
+    pub channels_out: usize,
+    /// Side of the square kernel; the padding is half of it.
+    pub kernel: usize,
+    /// Step in pixels.
+    pub stride: usize,
+}
+
+impl ConvShape {
+    fn weight_shape(self) -> [usize; 4] {
+        [self.channels_out, self.channels_in, self.kernel, self.kernel]
+    }
+
+    fn spec(self) -> ConvSpec {
+        ConvSpec { stride: self.stride, padding: self.kernel / 2 }
+    }
+}
+
+/// A convolution with a bias.
+#[derive(Module, Debug)]
+pub struct Conv {
+    /// `[O, I, K, K]`.
+    pub weight: Param<Tensor<4>>,
+    /// `[O]`.
+    pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    shape: ConvShape,
+}
+
+impl Conv {
+    /// Fresh weights and a constant bias.
+    pub fn new(shape: ConvShape, start: Start, bias: f32, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+        let weight = start.weight(shape.weight_shape(), rng, device);
+        let bias = Param::from_tensor(Tensor::full([shape.channels_out], bias, device));
+        Self { weight, bias, shape }
+    }
+
+    /// `x [N, I, H, W]` to `[N, O, OH, OW]`, adding `residual` of that shape and then applying `activation`.
+    pub fn forward(&self, x: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
+        let epilogue = Epilogue { scale: None, bias: Some(self.bias.val()), residual, activation };
+        conv2d(x, self.weight.val(), epilogue, self.shape.spec())
+    }
+}
+
+/// A convolution without bias, followed by a norm.
+#[derive(Module, Debug)]
+pub struct ConvNorm {
+    /// `[O, I, K, K]`.
+    pub weight: Param<Tensor<4>>,
+    /// Over the `O` channels.
+    pub norm: Norm,
+    #[module(skip)]
+    shape: ConvShape,
+}
+
+impl ConvNorm {
+    /// Fresh weights.
+    pub fn new(shape: ConvShape, norm: (NormKind, f64), rng: &mut ChaCha8Rng, device: &Device) -> Self {
+        let weight = Start::KaimingNormal.weight(shape.weight_shape(), rng, device);
+        Self { weight, norm: Norm::new(norm.0, shape.channels_out, norm.1, device), shape }
+    }
+
+    /// `x [N, I, H, W]` to `[N, O, OH, OW]`: convolution, norm, `residual` added, `activation`.
+    ///
+    /// A frozen norm costs nothing: it is the epilogue of the convolution.
+    pub fn forward(&self, x: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
+        let weight = self.weight.val();
+        if let Some((scale, shift)) = self.norm.folded() {
+            let epilogue = Epilogue { scale: Some(scale), bias: Some(shift), residual, activation };
+            return conv2d(x, weight, epilogue, self.shape.spec());
+        }
+        let y = self.norm.forward(conv2d(x, weight, Epilogue::new(Activation::None), self.shape.spec()));
+        let y = match residual {
+            Some(residual) => y + residual,
+            None => y,
+        };
+        match activation {
+            Activation::None => y,
+            Activation::Relu => burn::tensor::activation::relu(y),
+        }
+    }
+}

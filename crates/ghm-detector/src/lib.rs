@@ -1,0 +1,45 @@
+//! RetinaNet: a ResNet, a feature pyramid P3-P7 and two shared heads, with its training targets and its predictions.
+//!
+//! | Module | What lives there |
+//! |---|---|
+//! | [`config`] | everything a recipe may choose about the network |
+//! | [`norm`], [`layers`] | normalisation; a convolution with its norm, residual and ReLU |
+//! | [`resnet`], [`fpn`], [`head`] | the three parts |
+//! | [`retinanet`] | the whole: pictures to logits and deltas |
+//! | [`targets`] | what each anchor is trained on |
+//! | [`decode`] | logits and deltas to boxes in the original picture |
+//! | [`names`], [`weights`] | parameters by name; weights in and out |
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use ghm_detector::{ModelConfig, RetinaNet};
+//!
+//! let config = ModelConfig { channels: 32, head_depth: 1, ..ModelConfig::default() };
+//! let device = Device::flex();
+//! let network = RetinaNet::new(&config, 3, 0, &device)?;
+//! let output = network.forward(Tensor::zeros([1, 3, 64, 64], &device));
+//! assert_eq!(output.logits.len(), 5); // P3 to P7
+//! assert_eq!(output.logits[0].dims(), [1, 8 * 8 * 9, 3]);
+//! assert_eq!(output.deltas[0].dims(), [1, 8 * 8 * 9, 4]);
+//! # Ok::<(), ghm_detector::DetectorError>(())
+//! ```
+
+pub mod config;
+pub mod decode;
+pub mod error;
+pub mod fpn;
+pub mod head;
+pub mod layers;
+pub mod names;
+pub mod norm;
+pub mod resnet;
+pub mod retinanet;
+pub mod targets;
+pub mod weights;
+
+pub use config::{Backbone, ExtraLevels, HeadNorm, ModelConfig, NormKind, PredictConfig, Style};
+pub use decode::decode;
+pub use error::DetectorError;
+pub use retinanet::{LEVELS, Output, RetinaNet};
+pub use targets::{ImageTruth, Targets, assign};
+pub use weights::{WeightsReport, load_backbone, load_model, save_model};

@@ -1,0 +1,151 @@
+//! Normalisation of a convolution's output.
+
+use std::sync::{Arc, Mutex};
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, module};
+
+use crate::config::NormKind;
+
+/// Groups of a group norm, where the channels allow.
+const GROUPS: usize = 32;
+
+/// Share of the newest batch in the running statistics.
+const MOMENTUM: f64 = 0.1;
+
+/// A norm over channels: `weight * (x - mean) / sqrt(variance + epsilon) + bias`.
+#[derive(Module, Debug)]
+pub struct Norm {
+    /// `[C]`.
+    pub weight: Param<Tensor<1>>,
+    /// `[C]`.
+    pub bias: Param<Tensor<1>>,
+    /// `[C]`; batch norms only.
+    pub running_mean: Option<Param<Tensor<1>>>,
+    /// `[C]`; batch norms only.
+    pub running_var: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    kind: NormKind,
+    #[module(skip)]
+    epsilon: f64,
+    /// Statistics of the batches since the last [`Norm::fold_statistics`], newest last.
+    #[module(skip)]
+    pending: Arc<Mutex<Vec<(Tensor<1>, Tensor<1>)>>>,
+}
+
+impl Norm {
+    /// A norm that starts as the identity of normalised input.
+    pub fn new(kind: NormKind, channels: usize, epsilon: f64, device: &Device) -> Self {
+        let ones = || Param::from_tensor(Tensor::ones([channels], device));
+        let zeros = || Param::from_tensor(Tensor::zeros([channels], device));
+        let fixed = |p: Param<Tensor<1>>| p.set_require_grad(false);
+        let (weight, bias) = match kind {
+            NormKind::FrozenBatch => (fixed(ones()), fixed(zeros())),
+            _ => (ones(), zeros()),
+        };
+        let running = kind != NormKind::Group;
+        Self {
+            weight,
+            bias,
+            running_mean: running.then(|| fixed(zeros())),
+            running_var: running.then(|| fixed(ones())),
+            kind,
+            epsilon,
+            pending: Arc::default(),
+        }
+    }
+
+    /// The constant scale and shift of a frozen norm; `None` for the others.
+    pub fn folded(&self) -> Option<(Tensor<1>, Tensor<1>)> {
+        match (self.kind, &self.running_mean, &self.running_var) {
+            (NormKind::FrozenBatch, Some(mean), Some(variance)) => {
+                let scale = self.weight.val() / (variance.val() + self.epsilon).sqrt();
+                Some((scale.clone(), self.bias.val() - mean.val() * scale))
+            }
+            _ => None,
+        }
+    }
+
+    /// Normalises `x [N, C, H, W]`; batch norm takes the batch's own statistics while its parameters are trained.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let (Some(mean), Some(variance)) = (&self.running_mean, &self.running_var) else {
+            return self.forward_groups(x);
+        };
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        if self.kind == NormKind::FrozenBatch || !weight.is_require_grad() {
+            return module::batch_norm(x, weight, bias, mean.val(), variance.val(), self.epsilon);
+        }
+        let [n, _, h, w] = x.dims();
+        let count = (n * h * w) as f64;
+        let normalised = module::batch_norm_train(x, weight, bias, self.epsilon);
+        let unbiased = normalised.variance.mul_scalar(count / (count - 1.0).max(1.0));
+        if let Ok(mut pending) = self.pending.lock() {
+            pending.push((normalised.mean.without_autodiff(), unbiased.without_autodiff()));
+        }
+        normalised.output
+    }
+
+    fn forward_groups(&self, x: Tensor<4>) -> Tensor<4> {
+        let [n, c, h, w] = x.dims();
+        let groups = (1..=GROUPS.min(c)).rev().find(|g| c % g == 0).unwrap_or(1);
+        let x = x.reshape([n, groups, c / groups * h * w]);
+        let centred = x.clone() - x.mean_dim(2);
+        let variance = (centred.clone() * centred.clone()).mean_dim(2); // [N, groups, 1]
+        let normalised = (centred / (variance + self.epsilon).sqrt()).reshape([n, c, h, w]);
+        normalised * self.weight.val().reshape([1, -1, 1, 1]) + self.bias.val().reshape([1, -1, 1, 1])
+    }
+
+    /// Moves what the batches since the last call measured into the running statistics; call it once an update.
+    pub fn fold_statistics(&mut self) {
+        let batches = self.pending.lock().map(|mut p| std::mem::take(&mut *p)).unwrap_or_default();
+        for (mean, variance) in batches {
+            self.running_mean = self.running_mean.take().map(|p| blend(p, mean));
+            self.running_var = self.running_var.take().map(|p| blend(p, variance));
+        }
+    }
+}
+
+fn blend(running: Param<Tensor<1>>, batch: Tensor<1>) -> Param<Tensor<1>> {
+    running.map(|old| {
+        let batch = if old.is_autodiff() { Tensor::from_inner(batch) } else { batch };
+        (old.mul_scalar(1.0 - MOMENTUM) + batch.mul_scalar(MOMENTUM)).detach().set_require_grad(false)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Distribution;
+
+    #[test]
+    fn batch_norm_in_training_has_unit_variance_and_moves_its_running_mean() {
+        let device = Device::flex().autodiff();
+        let mut norm = Norm::new(NormKind::Batch, 3, 1e-5, &device);
+        let x = Tensor::<4>::random([2, 3, 8, 8], Distribution::Normal(5.0, 2.0), &device);
+        let y = norm.forward(x);
+        assert!((y.clone().powf_scalar(2.0).mean().into_scalar::<f32>() - 1.0).abs() < 1e-2);
+        norm.fold_statistics();
+        let mean = norm.running_mean.as_ref().unwrap().val().mean().into_scalar::<f32>();
+        assert!((mean - 0.5).abs() < 0.1, "{mean}");
+    }
+
+    #[test]
+    fn group_norm_has_zero_mean_in_every_picture() {
+        let device = Device::flex();
+        let norm = Norm::new(NormKind::Group, 64, 1e-5, &device);
+        let x = Tensor::<4>::random([2, 64, 4, 4], Distribution::Normal(-3.0, 2.0), &device);
+        assert!(norm.forward(x).mean().into_scalar::<f32>().abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_frozen_norm_folds_to_the_affine_map_it_computes() {
+        let device = Device::flex();
+        let mut norm = Norm::new(NormKind::FrozenBatch, 2, 1e-5, &device);
+        norm.running_mean = Some(Param::from_tensor(Tensor::from_floats([1.0, -2.0], &device)));
+        norm.running_var = Some(Param::from_tensor(Tensor::from_floats([4.0, 0.25], &device)));
+        let x = Tensor::<4>::random([1, 2, 3, 3], Distribution::Default, &device);
+        let (scale, shift) = norm.folded().unwrap();
+        let folded = x.clone() * scale.reshape([1, 2, 1, 1]) + shift.reshape([1, 2, 1, 1]);
+        assert!((norm.forward(x) - folded).abs().max().into_scalar::<f32>() < 1e-5);
+    }
+}

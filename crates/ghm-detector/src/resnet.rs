@@ -1,0 +1,140 @@
+//! The backbone: a ResNet that gives C3, C4 and C5 (He et al. 2016).
+
+use burn::module::Module;
+use burn::tensor::module::max_pool2d;
+use burn::tensor::ops::MaxPoolOptions;
+use burn::tensor::{Device, Tensor};
+use ghm_conv::Activation;
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::{ModelConfig, Style};
+use crate::layers::{ConvNorm, ConvShape};
+use crate::norm::Norm;
+
+/// Epsilon of the norms.
+const EPSILON: f64 = 1e-5;
+
+/// A residual block: two 3x3 convolutions, or a 1x1, 3x3, 1x1 bottleneck.
+#[derive(Module, Debug)]
+pub struct Block {
+    conv1: ConvNorm,
+    conv2: ConvNorm,
+    conv3: Option<ConvNorm>,
+    downsample: Option<ConvNorm>,
+}
+
+impl Block {
+    fn new(shape: BlockShape, config: &ModelConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+        let BlockShape { channels_in, width, stride } = shape;
+        let expansion = config.backbone.expansion();
+        let mut conv = |channels_in, channels_out, kernel, stride| {
+            let shape = ConvShape { channels_in, channels_out, kernel, stride };
+            ConvNorm::new(shape, (config.norm, EPSILON), rng, device)
+        };
+        let reshaped = stride != 1 || channels_in != width * expansion;
+        let downsample = reshaped.then(|| conv(channels_in, width * expansion, 1, stride));
+        if expansion == 1 {
+            let (conv1, conv2) = (conv(channels_in, width, 3, stride), conv(width, width, 3, 1));
+            return Self { conv1, conv2, conv3: None, downsample };
+        }
+        let (stride1, stride3) = match config.style {
+            Style::Caffe => (stride, 1),
+            Style::Pytorch => (1, stride),
+        };
+        Self {
+            conv1: conv(channels_in, width, 1, stride1),
+            conv2: conv(width, width, 3, stride3),
+            conv3: Some(conv(width, width * expansion, 1, 1)),
+            downsample,
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let shortcut = match &self.downsample {
+            Some(downsample) => downsample.forward(x.clone(), None, Activation::None),
+            None => x.clone(),
+        };
+        let y = self.conv1.forward(x, None, Activation::Relu);
+        match &self.conv3 {
+            None => self.conv2.forward(y, Some(shortcut), Activation::Relu),
+            Some(conv3) => {
+                let y = self.conv2.forward(y, None, Activation::Relu);
+                conv3.forward(y, Some(shortcut), Activation::Relu)
+            }
+        }
+    }
+
+    fn convolutions(&mut self) -> impl Iterator<Item = &mut ConvNorm> {
+        [Some(&mut self.conv1), Some(&mut self.conv2), self.conv3.as_mut(), self.downsample.as_mut()]
+            .into_iter()
+            .flatten()
+    }
+}
+
+#[derive(Clone, Copy)]
+struct BlockShape {
+    channels_in: usize,
+    width: usize,
+    stride: usize,
+}
+
+/// The backbone.
+#[derive(Module, Debug)]
+pub struct Resnet {
+    stem: ConvNorm,
+    stages: Vec<Vec<Block>>,
+}
+
+impl Resnet {
+    /// Fresh weights; stages up to `config.frozen_stages` get no gradient.
+    pub fn new(config: &ModelConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+        let stem = ConvShape { channels_in: 3, channels_out: 64, kernel: 7, stride: 2 };
+        let stem = ConvNorm::new(stem, (config.norm, EPSILON), rng, device);
+        let mut channels_in = 64;
+        let mut stages = Vec::with_capacity(4);
+        for (stage, blocks) in config.backbone.blocks().into_iter().enumerate() {
+            let width = 64 << stage;
+            let blocks = (0..blocks).map(|block| {
+                let stride = if block == 0 && stage > 0 { 2 } else { 1 };
+                let made = Block::new(BlockShape { channels_in, width, stride }, config, rng, device);
+                channels_in = width * config.backbone.expansion();
+                made
+            });
+            stages.push(blocks.collect());
+        }
+        Self { stem, stages }.frozen(config.frozen_stages)
+    }
+
+    fn frozen(mut self, stages: usize) -> Self {
+        if stages > 0 {
+            self.stem = self.stem.no_grad();
+        }
+        self.stages = self
+            .stages
+            .into_iter()
+            .enumerate()
+            .map(|(index, stage)| if index < stages { stage.no_grad() } else { stage })
+            .collect();
+        self
+    }
+
+    /// `x [N, 3, H, W]` to C3, C4, C5 `[N, C, H / s, W / s]` with strides 8, 16, 32.
+    pub fn forward(&self, x: Tensor<4>) -> [Tensor<4>; 3] {
+        let x = self.stem.forward(x, None, Activation::Relu);
+        let mut x = max_pool2d(x, MaxPoolOptions::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]));
+        let mut outputs = Vec::with_capacity(4);
+        for stage in &self.stages {
+            for block in stage {
+                x = block.forward(x);
+            }
+            outputs.push(x.clone());
+        }
+        [outputs[1].clone(), outputs[2].clone(), outputs[3].clone()]
+    }
+
+    /// All norms, in order.
+    pub fn norms(&mut self) -> impl Iterator<Item = &mut Norm> {
+        let blocks = self.stages.iter_mut().flatten().flat_map(Block::convolutions);
+        std::iter::once(&mut self.stem).chain(blocks).map(|conv| &mut conv.norm)
+    }
+}

@@ -1,0 +1,99 @@
+//! The whole network: pictures to logits and deltas.
+
+use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::tensor::{Bool, Device, Int, Tensor};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::DetectorError;
+use crate::config::ModelConfig;
+use crate::fpn::Fpn;
+use crate::head::Head;
+use crate::resnet::Resnet;
+
+/// Pyramid levels, P3 to P7.
+pub const LEVELS: usize = 5;
+
+/// The sides of an input must be multiples of this, the stride of C5.
+pub const INPUT_MULTIPLE: usize = 32;
+
+/// What the network says of a batch, level by level (`L = 5`).
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// `L` times `[N, A_l, C]`.
+    pub logits: Vec<Tensor<3>>,
+    /// `L` times `[N, A_l, 4]`.
+    pub deltas: Vec<Tensor<3>>,
+    /// Rows and columns of each level's map.
+    pub maps: Vec<[usize; 2]>,
+}
+
+/// RetinaNet (Lin et al. 2017).
+#[derive(Module, Debug)]
+pub struct RetinaNet {
+    backbone: Resnet,
+    fpn: Fpn,
+    classification: Head,
+    regression: Head,
+}
+
+impl RetinaNet {
+    /// A network with fresh weights, which depend on `seed` alone; on an autodiff device it can be trained.
+    pub fn new(config: &ModelConfig, classes: usize, seed: u64, device: &Device) -> Result<Self, DetectorError> {
+        config.validate()?;
+        if classes == 0 {
+            let (key, value) = ("classes", "0".to_owned());
+            return Err(DetectorError::Config { key, value, reason: "a detector needs at least one class" });
+        }
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let prior_logit = (config.prior / (1.0 - config.prior)).ln();
+        let network = Self {
+            backbone: Resnet::new(config, rng, device),
+            fpn: Fpn::new(config, rng, device),
+            classification: Head::new(config, classes, prior_logit, rng, device),
+            regression: Head::new(config, 4, 0.0, rng, device),
+        };
+        Ok(network.map(&mut NumberParameters(0)))
+    }
+
+    /// `pixels [N, 3, H, W]`, normalised, `H` and `W` multiples of [`INPUT_MULTIPLE`].
+    pub fn forward(&self, pixels: Tensor<4>) -> Output {
+        let pyramid = self.fpn.forward(self.backbone.forward(pixels));
+        let maps = pyramid.iter().map(|p| [p.dims()[2], p.dims()[3]]).collect();
+        let logits = pyramid.iter().map(|p| self.classification.forward(p.clone())).collect();
+        let deltas = pyramid.into_iter().map(|p| self.regression.forward(p)).collect();
+        Output { logits, deltas, maps }
+    }
+
+    /// Moves the batch statistics of the last step into the running ones.
+    pub fn fold_statistics(&mut self) {
+        self.backbone.norms().for_each(|norm| norm.fold_statistics());
+    }
+}
+
+/// Gives every parameter its place as its identity, so that an optimiser's saved state finds it again.
+struct NumberParameters(u64);
+
+impl NumberParameters {
+    fn next(&mut self) -> ParamId {
+        self.0 += 1;
+        ParamId::from(self.0)
+    }
+}
+
+impl ModuleMapper for NumberParameters {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (_, value, mapper) = param.consume();
+        Param::from_mapped_value(self.next(), value, mapper)
+    }
+
+    fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
+        let (_, value, mapper) = param.consume();
+        Param::from_mapped_value(self.next(), value, mapper)
+    }
+
+    fn map_bool<const D: usize>(&mut self, param: Param<Tensor<D, Bool>>) -> Param<Tensor<D, Bool>> {
+        let (_, value, mapper) = param.consume();
+        Param::from_mapped_value(self.next(), value, mapper)
+    }
+}
