@@ -1,0 +1,113 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Object detection for imbalanced and partly mislabelled data.
+#[derive(Debug, Parser)]
+#[command(name = "ghm", version, about, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Synthetic scenes -> training -> evaluation -> pictures, a few minutes on two cores
+    Demo(DemoArguments),
+    /// Train a detector by a recipe, or on a folder of labelled pictures
+    Train(TrainArguments),
+    /// COCO numbers of a run, or of two JSON files
+    Eval(EvalArguments),
+    /// Boxes on pictures
+    Predict(PredictArguments),
+}
+
+/// `ghm demo`.
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// Where everything goes; never overwritten [default: runs/demo, or the next free runs/demo-N]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Seed of the scenes and of the training
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Changes of the built-in recipe, as loss.classification.kind=focal
+    #[arg(value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+}
+
+/// `ghm train`.
+#[derive(Debug, Args)]
+pub struct TrainArguments {
+    /// A recipe (TOML), or a data set for the built-in recipe: a COCO JSON or folder, a VOC folder, a YOLO data.yaml
+    #[arg(value_name = "RECIPE|DATA", required_unless_present = "resume")]
+    pub recipe: Option<PathBuf>,
+    /// Changes of the recipe, as schedule.epochs=12 data.root=photos
+    #[arg(value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// The run directory; never overwritten [default: runs/NAME, or the next free runs/NAME-N]
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run in this directory
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["recipe", "overrides"])]
+    pub resume: Option<PathBuf>,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+}
+
+/// `ghm eval`.
+#[derive(Debug, Args)]
+pub struct EvalArguments {
+    /// A run directory: its best network on its validation split
+    #[arg(value_name = "RUN", required_unless_present_all = ["annotations", "detections"])]
+    pub run: Option<PathBuf>,
+    /// The split to evaluate on, instead of the run's validation split
+    #[arg(long, requires = "run")]
+    pub split: Option<String>,
+    /// Another data set to evaluate on
+    #[arg(long, value_name = "ROOT", requires = "run")]
+    pub data: Option<PathBuf>,
+    /// Ground truth as COCO JSON
+    #[arg(long, value_name = "GT.json", requires = "detections", conflicts_with = "run")]
+    pub annotations: Option<PathBuf>,
+    /// Detections as COCO results JSON
+    #[arg(long, value_name = "DT.json", requires = "annotations", conflicts_with = "run")]
+    pub detections: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+}
+
+/// `ghm predict`.
+#[derive(Debug, Args)]
+pub struct PredictArguments {
+    /// A run directory
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Pictures, folders of pictures, or quoted patterns such as 'photos/*.jpg'
+    #[arg(value_name = "IMAGES", required = true)]
+    pub images: Vec<String>,
+    /// Where pictures with boxes go [default: RUN/predictions, or the next free RUN/predictions-N]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Only boxes above this score, 0 to 1
+    #[arg(long, default_value_t = 0.3)]
+    pub score: f32,
+    /// Where the COCO results go [default: detections.json beside the pictures]
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+}

@@ -1,0 +1,36 @@
+//! The binary `ghm`: arguments in, one verb run, an exit code out.
+//!
+//! Results go to stdout, talk to stderr. Exit codes: 0 done, 1 findings, 2 failure, 130 stopped by Ctrl-C.
+
+mod arguments;
+mod demo;
+mod eval;
+mod failure;
+mod interrupt;
+mod output;
+mod predict;
+mod progress;
+mod samples;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Verb};
+
+fn main() -> ExitCode {
+    failure::calm_panics();
+    let arguments = Arguments::parse();
+    let outcome = std::panic::catch_unwind(|| match arguments.verb {
+        Verb::Demo(demo) => demo::run(&demo),
+        Verb::Train(train) => train::run(&train),
+        Verb::Eval(eval) => eval::run(&eval),
+        Verb::Predict(predict) => predict::run(&predict),
+    });
+    match outcome {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => failure::report(&error),
+        Err(_) => ExitCode::from(failure::FAILURE),
+    }
+}

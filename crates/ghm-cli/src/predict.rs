@@ -1,0 +1,118 @@
+//! `ghm predict`.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use ghm_data::{Dataset, ImageRecord, read_size};
+use ghm_eval::{Detection, write_detections};
+use ghm_report::{draw_boxes, write_png};
+use ghm_train::{Predictor, RunDirectory};
+use serde_json::json;
+
+use crate::arguments::PredictArguments;
+use crate::output::{free_path, print};
+use crate::samples::{drawn, open_picture};
+use crate::train::device;
+
+/// Endings of the files taken from a folder.
+const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
+
+/// Runs the verb.
+pub fn run(arguments: &PredictArguments) -> Result<ExitCode> {
+    ensure!((0.0..=1.0).contains(&arguments.score), "--score {}: give a number from 0 to 1", arguments.score);
+    let directory = RunDirectory::open(&arguments.run)?;
+    let paths = pictures(&arguments.images)?;
+    let mut predictor = Predictor::open(&directory, &device(&arguments.device)?)?;
+    predictor.set_score(arguments.score);
+    let out = arguments.out.clone().unwrap_or_else(|| free_path(&arguments.run.join("predictions")));
+    let json_path = arguments.json.clone().unwrap_or_else(|| out.join("detections.json"));
+    if json_path.exists() {
+        bail!("{}: exists already and is not overwritten; give another --json or --out", json_path.display());
+    }
+    std::fs::create_dir_all(&out).with_context(|| format!("{}: cannot be created", out.display()))?;
+    let (dataset, unreadable) = dataset(&predictor, paths);
+    let dataset = Arc::new(dataset);
+    let predictions = predictor.run(&dataset, |done, total| eprint!("\r{done}/{total} pictures"))?;
+    eprintln!();
+    for reason in unreadable.iter().chain(predictions.skipped.iter().map(|s| &s.reason)) {
+        eprintln!("warning: left out: {reason}");
+    }
+    draw(&dataset, &predictions.detections, &predictor, &out)?;
+    write_detections(&json_path, &predictions.detections)?;
+    print(&format!("{} boxes in {} pictures: {}", predictions.detections.len(), dataset.images.len(), out.display()))?;
+    let skipped = unreadable.len() + predictions.skipped.len();
+    Ok(if skipped > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// The picture files that the arguments name, in order, each once.
+fn pictures(arguments: &[String]) -> Result<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for argument in arguments {
+        let path = Path::new(argument);
+        if path.is_dir() {
+            let entries = std::fs::read_dir(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+            let mut inside: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| is_picture(p)).collect();
+            ensure!(!inside.is_empty(), "{}: no .jpg, .jpeg or .png file in this folder", path.display());
+            inside.sort();
+            paths.extend(inside);
+        } else if path.is_file() {
+            paths.push(path.to_owned());
+        } else {
+            let matches = glob::glob(argument).with_context(|| format!("{argument}: not a file and not a pattern"))?;
+            let mut found: Vec<PathBuf> = matches.filter_map(Result::ok).filter(|p| p.is_file()).collect();
+            ensure!(!found.is_empty(), "{argument}: no such file, and as a pattern it matches nothing");
+            found.sort();
+            paths.extend(found);
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    paths.retain(|path| seen.insert(path.clone()));
+    Ok(paths)
+}
+
+fn is_picture(path: &Path) -> bool {
+    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    path.is_file() && ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+}
+
+/// The pictures as a data set without labels, and why some are not in it.
+fn dataset(predictor: &Predictor, paths: Vec<PathBuf>) -> (Dataset, Vec<String>) {
+    let (mut images, mut unreadable) = (Vec::new(), Vec::new());
+    for (index, path) in paths.into_iter().enumerate() {
+        match read_size(&path) {
+            Ok((width, height)) => images.push(ImageRecord {
+                id: index as u64 + 1,
+                file_name: path.display().to_string(),
+                path,
+                width,
+                height,
+                objects: Vec::new(),
+            }),
+            Err(error) => unreadable.push(error.to_string()),
+        }
+    }
+    (Dataset { categories: predictor.categories().to_vec(), images }, unreadable)
+}
+
+/// Writes a picture with its boxes for each picture, and a list of which number stands for which file.
+fn draw(dataset: &Dataset, detections: &[Detection], predictor: &Predictor, out: &Path) -> Result<()> {
+    let mut of_image: HashMap<u64, Vec<&Detection>> = HashMap::new();
+    for detection in detections {
+        of_image.entry(detection.image_id).or_default().push(detection);
+    }
+    let mut list = Vec::new();
+    for image in &dataset.images {
+        list.push(json!({"id": image.id, "file_name": image.file_name, "width": image.width, "height": image.height}));
+        let Ok(mut picture) = open_picture(&image.path) else { continue };
+        let boxes = of_image.get(&image.id).cloned().unwrap_or_default();
+        draw_boxes(&mut picture, &drawn(boxes.into_iter(), predictor.categories()));
+        let stem = image.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        write_png(&picture, &free_path(&out.join(format!("{stem}.png"))))?;
+    }
+    let text = serde_json::to_string_pretty(&list)?;
+    let path = out.join("images.json");
+    std::fs::write(&path, text).with_context(|| format!("{}: cannot be written", path.display()))
+}

@@ -1,0 +1,87 @@
+//! Sample pictures of a run: labels on the left, boxes found on the right.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use ghm_boxes::Bbox;
+use ghm_data::{Category, ImageRecord, decode};
+use ghm_eval::Detection;
+use ghm_report::{DrawnBox, class_colour, draw_boxes, side_by_side, write_png};
+use ghm_train::{Observer, Plan};
+use image::RgbImage;
+
+/// How many pictures are drawn.
+const PICTURES: usize = 8;
+
+/// Boxes at or below this score are not drawn.
+const SCORE: f64 = 0.3;
+
+/// Draws the first pictures of the validation split after every evaluation.
+pub struct Samples {
+    folder: PathBuf,
+}
+
+impl Samples {
+    /// Pictures go to `folder`.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    fn draw(&self, plan: &Plan, detections: &[Detection]) -> Result<()> {
+        let Some(validation) = &plan.validation else { return Ok(()) };
+        std::fs::create_dir_all(&self.folder).with_context(|| format!("{}", self.folder.display()))?;
+        for image in validation.dataset.images.iter().take(PICTURES) {
+            // A picture that cannot be read has been reported already.
+            let Ok(mut found) = open_picture(&image.path) else { continue };
+            let mut truth = found.clone();
+            draw_boxes(&mut truth, &labels(image, plan.categories()));
+            let of_image = detections.iter().filter(|d| d.image_id == image.id && d.score > SCORE);
+            draw_boxes(&mut found, &drawn(of_image, plan.categories()));
+            let path = self.folder.join(format!("{:06}.png", image.id));
+            write_png(&side_by_side(&truth, &found), &path)?;
+        }
+        Ok(())
+    }
+}
+
+impl Observer for Samples {
+    fn detections(&mut self, plan: &Plan, detections: &[Detection]) {
+        if let Err(error) = self.draw(plan, detections) {
+            eprintln!("warning: the sample pictures cannot be written: {error:#}");
+        }
+    }
+}
+
+/// A picture file's pixels.
+pub fn open_picture(path: &Path) -> Result<RgbImage> {
+    let picture = decode(path)?;
+    let (width, height) = (picture.width as u32, picture.height as u32);
+    RgbImage::from_raw(width, height, picture.pixels).context("the picture has no pixels")
+}
+
+fn labels(image: &ImageRecord, categories: &[Category]) -> Vec<DrawnBox> {
+    let one = |object: &ghm_data::Object| DrawnBox {
+        bbox_in_image: object.bbox_in_image,
+        label: categories.get(object.class_index).map_or(String::new(), |c| c.name.clone()),
+        colour: class_colour(object.class_index),
+    };
+    image.objects.iter().map(one).collect()
+}
+
+/// Detections as boxes with class and score, worst first, so that the best lie on top.
+pub fn drawn<'a>(detections: impl Iterator<Item = &'a Detection>, categories: &[Category]) -> Vec<DrawnBox> {
+    let places: HashMap<u64, usize> = categories.iter().enumerate().map(|(i, c)| (c.id, i)).collect();
+    let mut boxes: Vec<DrawnBox> = detections
+        .filter_map(|detection| {
+            let class_index = *places.get(&detection.category_id)?;
+            Some(DrawnBox {
+                bbox_in_image: Bbox::from_xywh(detection.bbox.map(|v| v as f32)),
+                label: format!("{} {:.2}", categories[class_index].name, detection.score),
+                colour: class_colour(class_index),
+            })
+        })
+        .collect();
+    boxes.reverse();
+    boxes
+}

@@ -1,0 +1,154 @@
+//! `ghm train`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+use anyhow::Result;
+use ghm_data::Skipped;
+use ghm_eval::Detection;
+use ghm_train::{Ended, EpochRecord, Observer, Plan, Recipe, RunDirectory, Session, StepRecord, open_device};
+
+use crate::arguments::TrainArguments;
+use crate::interrupt::{self, STOPPED};
+use crate::output::{free_path, print};
+use crate::progress::Progress;
+use crate::samples::Samples;
+
+/// What a folder of labelled pictures is trained by when no recipe is given.
+const DEFAULT_RECIPE: &str = include_str!("../../../recipes/default.toml");
+
+/// Defects shown before a run.
+const FINDINGS_SHOWN: usize = 20;
+
+/// Runs the verb.
+pub fn run(arguments: &TrainArguments) -> Result<ExitCode> {
+    let device = device(&arguments.device)?;
+    let (session, directory) = match &arguments.resume {
+        Some(root) => {
+            let directory = RunDirectory::open(root)?;
+            let plan = plan(directory.read_recipe()?)?;
+            (Session::resume(plan, directory.clone(), &device)?, directory)
+        }
+        None => start(arguments, &device)?,
+    };
+    drive(session, &directory)
+}
+
+fn start(arguments: &TrainArguments, device: &burn::tensor::Device) -> Result<(Session, RunDirectory)> {
+    let given = arguments.recipe.clone().unwrap_or_default();
+    let (recipe, name) = read(&given, &arguments.overrides)?;
+    let out = arguments.out.clone().unwrap_or_else(|| free_path(&Path::new("runs").join(name)));
+    if out.exists() {
+        RunDirectory::create(&out)?; // refuses before the data are read
+    }
+    let plan = plan(recipe)?;
+    begin(plan, &out, device)
+}
+
+/// A recipe and the name of its runs: from a TOML file, or the built-in one for a data set.
+fn read(given: &Path, overrides: &[String]) -> Result<(Recipe, PathBuf)> {
+    let stem = given.file_stem().unwrap_or(given.as_os_str()).to_owned();
+    if given.extension().is_some_and(|e| e == "toml") {
+        return Ok((Recipe::read(given, overrides)?, stem.into()));
+    }
+    let mut all = vec![format!("data.root={}", toml_text(given))];
+    all.extend_from_slice(overrides);
+    Ok((Recipe::parse(DEFAULT_RECIPE, &all)?, stem.into()))
+}
+
+fn toml_text(path: &Path) -> String {
+    format!("'{}'", path.display())
+}
+
+/// Opens a device, saying what is to be said about it.
+pub fn device(name: &str) -> Result<burn::tensor::Device> {
+    let (device, note) = open_device(name)?;
+    if let Some(note) = note {
+        eprintln!("warning: {note}");
+    }
+    Ok(device)
+}
+
+/// Checks a recipe against its data and shows what is wrong with them.
+pub fn plan(recipe: Recipe) -> Result<Plan> {
+    let plan = Plan::new(recipe)?;
+    for finding in plan.findings.iter().take(FINDINGS_SHOWN) {
+        eprintln!("warning: {finding}");
+    }
+    match plan.findings.len() {
+        0 => {}
+        n => eprintln!("warning: {n} defects in the labels; the records named are left out of training"),
+    }
+    Ok(plan)
+}
+
+/// Starts a run in a new folder.
+pub fn begin(plan: Plan, out: &Path, device: &burn::tensor::Device) -> Result<(Session, RunDirectory)> {
+    let directory = RunDirectory::create(out)?;
+    match Session::start(plan, directory.clone(), device) {
+        Ok((session, note)) => {
+            if let Some(note) = note {
+                eprintln!("weights: {note}");
+            }
+            Ok((session, directory))
+        }
+        Err(error) => {
+            // Nothing was trained: leave no half a run directory behind.
+            let _ = std::fs::remove_dir_all(out);
+            Err(error.into())
+        }
+    }
+}
+
+/// Trains to the end or to Ctrl-C, and says where to look.
+pub fn drive(session: Session, directory: &RunDirectory) -> Result<ExitCode> {
+    let stop = interrupt::flag()?;
+    let mut observer = Both { progress: Progress::new(), samples: Samples::new(directory.samples_path()) };
+    let root = directory.root().display();
+    match session.run(&|| stop.load(Ordering::SeqCst), &mut observer)? {
+        Ended::Finished { evaluation } => {
+            if let Some(evaluation) = evaluation {
+                print(&evaluation.to_string())?;
+            }
+            eprintln!("run directory: {root}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Ended::Stopped { step } => {
+            eprintln!("stopped after update {step}; go on with: ghm train --resume {root}");
+            Ok(ExitCode::from(STOPPED))
+        }
+    }
+}
+
+/// The two observers of a run.
+struct Both {
+    progress: Progress,
+    samples: Samples,
+}
+
+impl Observer for Both {
+    fn started(&mut self, plan: &Plan, first_step: usize) {
+        self.progress.started(plan, first_step);
+    }
+
+    fn step(&mut self, record: &StepRecord) {
+        self.progress.step(record);
+    }
+
+    fn skipped(&mut self, picture: &Skipped) {
+        self.progress.skipped(picture);
+    }
+
+    fn evaluating(&mut self, done: usize, total: usize) {
+        self.progress.evaluating(done, total);
+    }
+
+    fn detections(&mut self, plan: &Plan, detections: &[Detection]) {
+        self.samples.detections(plan, detections);
+    }
+
+    fn epoch(&mut self, record: &EpochRecord, best: bool) {
+        self.progress.epoch(record, best);
+    }
+}

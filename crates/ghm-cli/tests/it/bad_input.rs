@@ -1,0 +1,386 @@
+//! Bad input ends with a clear message, exit code 2, no panic and nothing overwritten.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{Workplace, contents, text};
+
+const TRAIN: &str = "data/annotations/train.json";
+
+/// Runs the binary on something bad and expects every part of the message.
+fn refused(place: &Workplace, arguments: &[&str], parts: &[&str]) {
+    let before = contents(&place.path("data"));
+    let output = place.ghm(arguments);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+    assert!(!message.contains("internal failure") && !message.contains("panicked"), "{message}");
+    for part in parts {
+        assert!(message.contains(part), "{arguments:?}: no `{part}` in: {message}");
+    }
+    assert!(!place.path("out").exists(), "a run directory was left behind");
+    assert_eq!(contents(&place.path("data")), before, "the data were changed");
+}
+
+fn training_refused(place: &Workplace, overrides: &[&str], parts: &[&str]) {
+    let mut arguments = vec!["train", "recipe.toml", "--out", "out"];
+    arguments.splice(2..2, overrides.iter().copied());
+    refused(place, &arguments, parts);
+}
+
+/// A workplace whose training annotations went through `change`.
+fn with_annotations(change: impl FnOnce(String) -> String) -> Workplace {
+    let place = Workplace::new();
+    let path = place.path(TRAIN);
+    let changed = change(fs::read_to_string(&path).unwrap());
+    fs::write(path, changed).unwrap();
+    place
+}
+
+fn with_json(change: impl FnOnce(&mut serde_json::Value)) -> Workplace {
+    with_annotations(|text| {
+        let mut json = serde_json::from_str(&text).unwrap();
+        change(&mut json);
+        json.to_string()
+    })
+}
+
+fn first_picture(place: &Workplace) -> std::path::PathBuf {
+    let mut all: Vec<_> = fs::read_dir(place.path("data/images/train")).unwrap().map(|e| e.unwrap().path()).collect();
+    all.sort();
+    all.remove(0)
+}
+
+/// Trains and expects a warning, not a failure.
+fn trained_with_warning(place: &Workplace, parts: &[&str]) {
+    let output = place.ghm(&["train", "recipe.toml", "schedule.epochs=1", "--out", "out"]);
+    let message = text(&output.stderr);
+    assert!(output.status.success(), "{message}");
+    for part in parts {
+        assert!(message.contains(part), "no `{part}` in: {message}");
+    }
+}
+
+#[test]
+fn a_missing_recipe() {
+    refused(&Workplace::new(), &["train", "none.toml", "--out", "out"], &["none.toml", "cannot be read"]);
+}
+
+#[test]
+fn a_binary_recipe() {
+    let place = Workplace::new();
+    fs::write(place.path("binary.toml"), [0xff, 0xfe, 0x00, 0x80]).unwrap();
+    refused(&place, &["train", "binary.toml", "--out", "out"], &["binary.toml", "not a text file"]);
+}
+
+#[test]
+fn a_recipe_with_broken_syntax() {
+    let place = Workplace::new();
+    fs::write(place.path("broken.toml"), "[data\nroot = 'data'").unwrap();
+    refused(&place, &["train", "broken.toml", "--out", "out"], &["broken.toml", "line 1"]);
+}
+
+#[test]
+fn a_misspelt_key() {
+    training_refused(&Workplace::new(), &["optimiser.learning_rat=1"], &["learning_rat", "did you mean `learning_rate`"]);
+}
+
+#[test]
+fn a_misspelt_choice() {
+    training_refused(&Workplace::new(), &["model.backbone=resnet51"], &["resnet51", "did you mean `resnet50`"]);
+}
+
+#[test]
+fn a_value_of_the_wrong_type() {
+    training_refused(&Workplace::new(), &["schedule.epochs=many"], &["schedule.epochs=many", "expected"]);
+}
+
+#[test]
+fn a_number_out_of_range() {
+    training_refused(&Workplace::new(), &["schedule.batch=0"], &["schedule.batch = 0", "at least 1"]);
+}
+
+#[test]
+fn bins_out_of_range() {
+    training_refused(&Workplace::new(), &["loss.classification.bins=0"], &["bins", "0"]);
+}
+
+#[test]
+fn a_missing_data_folder() {
+    training_refused(&Workplace::new(), &["data.root=nowhere"], &["nowhere"]);
+}
+
+#[test]
+fn an_empty_data_folder() {
+    let place = Workplace::new();
+    fs::create_dir(place.path("hollow")).unwrap();
+    training_refused(&place, &["data.root=hollow"], &["hollow", "COCO"]);
+}
+
+#[test]
+fn empty_annotations() {
+    training_refused(&with_annotations(|_| String::new()), &[], &["train.json", "empty"]);
+}
+
+#[test]
+fn binary_annotations() {
+    let place = Workplace::new();
+    fs::write(place.path(TRAIN), [0x89, 0x50, 0x4e, 0x47, 0xff, 0x00]).unwrap();
+    training_refused(&place, &[], &["train.json"]);
+}
+
+#[test]
+fn truncated_annotations() {
+    training_refused(&with_annotations(|text| text[..text.len() / 2].to_owned()), &[], &["train.json"]);
+}
+
+#[test]
+fn annotations_with_wrong_types() {
+    let place = with_json(|json| json["images"][3]["width"] = "wide".into());
+    training_refused(&place, &[], &["train.json", "images[3].width", "wide"]);
+}
+
+#[test]
+fn duplicate_image_ids() {
+    let place = with_json(|json| json["images"][1]["id"] = json["images"][0]["id"].clone());
+    training_refused(&place, &[], &["train.json", "images[1]"]);
+}
+
+#[test]
+fn annotations_without_categories() {
+    let place = with_json(|json| json["categories"] = serde_json::json!([]));
+    training_refused(&place, &[], &["train.json", "categor"]);
+}
+
+#[test]
+fn an_unknown_split() {
+    training_refused(&Workplace::new(), &["data.train=trian"], &["trian", "train, val"]);
+}
+
+#[test]
+fn no_boxes_in_the_whole_split() {
+    let place = with_json(|json| json["annotations"] = serde_json::json!([]));
+    training_refused(&place, &[], &["no usable box", "train"]);
+}
+
+#[test]
+fn fewer_pictures_than_a_batch() {
+    training_refused(&Workplace::new(), &["schedule.batch=100"], &["12 pictures", "schedule.batch"]);
+}
+
+#[test]
+fn classes_that_differ_between_splits() {
+    let place = with_json(|json| json["categories"][0]["name"] = "other".into());
+    training_refused(&place, &[], &["differ", "other"]);
+}
+
+#[test]
+fn defects_when_the_recipe_says_stop() {
+    let place = with_json(|json| json["annotations"][0]["bbox"][2] = (-5).into());
+    training_refused(&place, &["data.on_bad=stop"], &["train.json", "annotation"]);
+}
+
+#[test]
+fn a_box_of_nan_is_left_out_with_a_warning() {
+    let place = with_annotations(|text| text.replacen("\"bbox\":[", "\"bbox\":[NaN,1,2,3],\"old\":[", 1));
+    trained_with_warning(&place, &["train.json", "annotation"]);
+}
+
+#[test]
+fn a_category_without_boxes_is_no_obstacle() {
+    let place = Workplace::new();
+    for split in ["train", "val"] {
+        let path = place.path(&format!("data/annotations/{split}.json"));
+        let mut json: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        json["categories"].as_array_mut().unwrap().push(serde_json::json!({"id": 99, "name": "unseen"}));
+        fs::write(path, json.to_string()).unwrap();
+    }
+    trained_with_warning(&place, &["epoch   1"]);
+}
+
+#[test]
+fn an_unknown_class_is_left_out_with_a_warning() {
+    let place = with_json(|json| json["annotations"][0]["category_id"] = 4711.into());
+    trained_with_warning(&place, &["train.json", "4711"]);
+}
+
+#[test]
+fn a_missing_picture_is_left_out_with_a_warning() {
+    let place = Workplace::new();
+    let path = first_picture(&place);
+    fs::remove_file(&path).unwrap();
+    trained_with_warning(&place, &[path.file_name().unwrap().to_str().unwrap()]);
+}
+
+#[test]
+fn a_truncated_picture_is_left_out_and_counted() {
+    let place = Workplace::new();
+    let path = first_picture(&place);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    trained_with_warning(&place, &[path.file_name().unwrap().to_str().unwrap(), "1 pictures left out"]);
+}
+
+#[test]
+fn an_empty_picture_is_left_out_and_counted() {
+    let place = Workplace::new();
+    fs::write(first_picture(&place), b"").unwrap();
+    trained_with_warning(&place, &["empty", "1 pictures left out"]);
+}
+
+#[test]
+fn text_named_jpg_is_left_out_and_counted() {
+    let place = Workplace::new();
+    fs::write(first_picture(&place), b"this is a note, not a photo").unwrap();
+    trained_with_warning(&place, &["not a JPEG or PNG", "1 pictures left out"]);
+}
+
+#[test]
+fn an_unknown_device() {
+    refused(&Workplace::new(), &["train", "recipe.toml", "--device", "tpu", "--out", "out"], &["tpu", "cpu, cuda"]);
+}
+
+#[test]
+fn an_occupied_run_directory() {
+    let place = Workplace::new();
+    fs::create_dir(place.path("mine")).unwrap();
+    fs::write(place.path("mine/notes.txt"), "dear diary").unwrap();
+    refused(&place, &["train", "recipe.toml", "--out", "mine"], &["mine", "never overwritten"]);
+    assert_eq!(fs::read_to_string(place.path("mine/notes.txt")).unwrap(), "dear diary");
+}
+
+#[test]
+fn a_run_directory_that_is_none() {
+    let place = Workplace::new();
+    refused(&place, &["train", "--resume", "data"], &["data", "not a run directory"]);
+    refused(&place, &["eval", "nowhere"], &["nowhere", "no such run"]);
+    refused(&place, &["predict", "data", "data/images/val"], &["data", "not a run directory"]);
+}
+
+#[test]
+fn weights_that_are_missing_or_no_weights() {
+    let place = Workplace::new();
+    training_refused(&place, &["model.weights=none.safetensors"], &["none.safetensors"]);
+    fs::write(place.path("note.safetensors"), "hello").unwrap();
+    training_refused(&place, &["model.weights=note.safetensors"], &["note.safetensors", "not a safetensors file"]);
+}
+
+#[test]
+fn a_checkpoint_of_another_architecture() {
+    let place = Workplace::new();
+    place.done(&["train", "recipe.toml", "schedule.epochs=1", "--out", "run"]);
+    let weights = "model.weights=run/checkpoints/last/model.safetensors";
+    training_refused(&place, &[weights], &["does not fit", "conv1.weight: missing"]);
+    let recipe = place.path("run/recipe.toml");
+    let text = fs::read_to_string(&recipe).unwrap().replace("channels = 8", "channels = 16");
+    fs::write(&recipe, text).unwrap();
+    refused(&place, &["eval", "run"], &["model.safetensors", "does not fit", "fpn."]);
+}
+
+#[test]
+fn a_damaged_checkpoint() {
+    let place = Workplace::new();
+    place.done(&["train", "recipe.toml", "schedule.epochs=1", "--out", "run"]);
+    for name in ["last", "best"] {
+        let path = place.path("run/checkpoints").join(name).join("model.safetensors");
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 10]).unwrap();
+    }
+    refused(&place, &["train", "--resume", "run"], &["model.safetensors", "damaged"]);
+    refused(&place, &["eval", "run"], &["model.safetensors", "damaged"]);
+}
+
+#[test]
+fn data_that_changed_between_stop_and_resume() {
+    let place = Workplace::new();
+    place.done(&["train", "recipe.toml", "schedule.epochs=1", "--out", "run"]);
+    let mut json: serde_json::Value = serde_json::from_str(&fs::read_to_string(place.path(TRAIN)).unwrap()).unwrap();
+    json["annotations"].as_array_mut().unwrap().pop();
+    fs::write(place.path(TRAIN), json.to_string()).unwrap();
+    refused(&place, &["train", "--resume", "run"], &["not the one this run was started on"]);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_with_step_pictures_and_checkpoint() {
+    let place = Workplace::new();
+    let diverging = ["optimiser.learning_rate=1e30", "optimiser.kind=sgd", "optimiser.clip_norm=0", "schedule.warmup_steps=0", "checkpoint.every_steps=1"];
+    let mut arguments = vec!["train", "recipe.toml", "--out", "run"];
+    arguments.splice(2..2, diverging);
+    refused(&place, &arguments, &["step ", "pictures [", "checkpoints/last", "learning_rate"]);
+}
+
+#[test]
+fn annotations_without_detections() {
+    refused(&Workplace::new(), &["eval", "--annotations", "data/annotations/val.json"], &["--detections"]);
+}
+
+#[test]
+fn detections_with_unknown_pictures_and_bad_scores() {
+    let place = Workplace::new();
+    let bad = r#"[{"image_id": 9999, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5},
+                  {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1.5}]"#;
+    fs::write(place.path("dt.json"), bad).unwrap();
+    let arguments = ["eval", "--annotations", "data/annotations/val.json", "--detections", "dt.json"];
+    refused(&place, &arguments, &["dt.json", "9999", "1.5"]);
+}
+
+#[test]
+fn pictures_that_do_not_exist() {
+    let place = Workplace::new();
+    place.done(&["train", "recipe.toml", "schedule.epochs=1", "--out", "run"]);
+    refused(&place, &["predict", "run", "photos/*.jpg"], &["photos/*.jpg", "matches nothing"]);
+    refused(&place, &["predict", "run", "data/images/val", "--score", "7"], &["--score 7", "0 to 1"]);
+}
+
+#[test]
+fn an_unknown_verb_and_an_unknown_flag() {
+    refused(&Workplace::new(), &["trian"], &["trian"]);
+    refused(&Workplace::new(), &["train", "recipe.toml", "--epochs", "3"], &["--epochs"]);
+}
+
+/// A file system of a megabyte, where the machine lets one be mounted.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path) -> Option<Self> {
+        fs::create_dir(at).unwrap();
+        let mut command = std::process::Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(at);
+        command.output().is_ok_and(|output| output.status.success()).then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).output();
+    }
+}
+
+#[test]
+fn a_full_disk_while_saving() {
+    let place = Workplace::new();
+    let Some(disk) = SmallDisk::mount(&place.path("disk")) else {
+        eprintln!("skipped: no small file system can be mounted here");
+        return;
+    };
+    let output = place.ghm(&["train", "recipe.toml", "--out", "disk/run"]);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("checkpoints") && message.contains("free some space"), "{message}");
+    drop(disk);
+}
+
+#[test]
+fn a_directory_without_rights() {
+    let place = Workplace::new();
+    let locked = place.path("locked");
+    fs::create_dir(&locked).unwrap();
+    let mut rights = fs::metadata(&locked).unwrap().permissions();
+    rights.set_readonly(true);
+    fs::set_permissions(&locked, rights).unwrap();
+    if fs::write(locked.join("probe"), "").is_ok() {
+        // The superuser may write anywhere; a file in the folder's place refuses even him.
+        fs::remove_dir_all(&locked).unwrap();
+        fs::write(&locked, "").unwrap();
+    }
+    refused(&place, &["train", "recipe.toml", "--out", "locked/run"], &["locked/run"]);
+}

@@ -1,0 +1,92 @@
+//! Every verb on small data, from recipe to picture.
+
+use serde_json::Value;
+
+use crate::support::{Workplace, contents, text};
+
+#[test]
+fn a_run_leaves_its_directory_and_the_other_verbs_read_it() {
+    let place = Workplace::new();
+    let before = contents(&place.path("data"));
+    let table = place.done(&["train", "recipe.toml", "--out", "run"]);
+    assert!(table.contains("AP50"), "{table}");
+    for name in ["recipe.toml", "metrics.jsonl", "epochs.csv", "detections.json", "evaluation.json"] {
+        assert!(place.path("run").join(name).is_file(), "{name}");
+    }
+    for name in ["last", "best"] {
+        assert!(place.path("run/checkpoints").join(name).join("model.safetensors").is_file(), "{name}");
+    }
+    assert_eq!(std::fs::read_dir(place.path("run/samples")).unwrap().count(), 2);
+    let steps = std::fs::read_to_string(place.path("run/metrics.jsonl")).unwrap();
+    assert_eq!(steps.lines().count(), 12);
+    let step: Value = serde_json::from_str(steps.lines().next().unwrap()).unwrap();
+    for part in ["data", "forward", "loss", "backward", "update"] {
+        assert!(step["time"][part].as_f64().unwrap() >= 0.0);
+    }
+
+    let json: Value = serde_json::from_str(&place.done(&["eval", "run", "--json"])).unwrap();
+    assert!(json["AP"].is_number() && json["per_class"].is_object(), "{json}");
+
+    let said = place.done(&["predict", "run", "data/images/val", "--out", "seen", "--score", "0.01"]);
+    assert!(said.contains("2 pictures"), "{said}");
+    let pictures = std::fs::read_dir(place.path("seen")).unwrap().filter(|e| e.as_ref().unwrap().path().extension().unwrap() == "png");
+    assert_eq!(pictures.count(), 2);
+    assert!(place.path("seen/detections.json").is_file());
+
+    assert_eq!(contents(&place.path("data")), before, "the data were changed");
+}
+
+#[test]
+fn a_folder_of_labelled_pictures_trains_without_a_recipe() {
+    let place = Workplace::new();
+    let small = ["model.channels=8", "input.width=64", "input.height=64", "schedule.epochs=1", "schedule.batch=2"];
+    let mut arguments = vec!["train", "data", "--out", "run"];
+    arguments.splice(2..2, small);
+    place.done(&arguments);
+    assert!(place.path("run/checkpoints/last/model.safetensors").is_file());
+}
+
+#[test]
+fn every_loss_optimiser_and_norm_trains() {
+    let place = Workplace::new();
+    let variants = [
+        ["loss.classification.kind=focal", "loss.regression.kind=smooth_l1", "optimiser.kind=sgd", "model.norm=group"],
+        ["loss.classification.kind=cross_entropy", "loss.regression.kind=l1", "schedule.decay=steps", "model.head_norm=group"],
+        ["loss.classification.scope=batch", "loss.classification.ema=corrected", "optimiser.accumulate=3", "model.backbone=resnet50"],
+        ["loss.regression.normalise=bins", "loss.regression.ema=paper", "model.norm=frozen_batch", "model.frozen_stages=2"],
+    ];
+    for (index, variant) in variants.iter().enumerate() {
+        let out = format!("run{index}");
+        let mut arguments = vec!["train", "recipe.toml", "schedule.epochs=1", "--out", &out];
+        arguments.splice(2..2, variant.iter().copied());
+        place.done(&arguments);
+    }
+}
+
+#[test]
+fn two_json_files_are_evaluated_without_a_run() {
+    let place = Workplace::new();
+    std::fs::write(place.path("none.json"), "[]").unwrap();
+    let arguments = ["eval", "--annotations", "data/annotations/val.json", "--detections", "none.json", "--json"];
+    let json: Value = serde_json::from_str(&place.done(&arguments)).unwrap();
+    assert_eq!(json["AP"], 0.0);
+}
+
+#[test]
+fn real_data_official_numbers_are_reproduced() {
+    let Some(shared) = std::env::var_os("GHM_SHARED_DATA") else {
+        eprintln!("skipped: GHM_SHARED_DATA is not set");
+        return;
+    };
+    let folder = std::path::Path::new(&shared).join("coco-eval");
+    let file = |name: &str| folder.join(name).display().to_string();
+    let (truth, boxes) = (file("instances_val2014_100.json"), file("instances_val2014_fakebbox100_results.json"));
+    let output = Workplace::new().ghm(&["eval", "--annotations", &truth, "--detections", &boxes, "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let ours: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let expected: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("expected.json")).unwrap()).unwrap();
+    for (name, value) in expected["order"].as_array().unwrap().iter().zip(expected["stats"].as_array().unwrap()) {
+        let ours = ours[name.as_str().unwrap()].as_f64().unwrap();
+        assert!((ours - value.as_f64().unwrap()).abs() < 1e-12, "{name}: {ours} against {value}");
+    }
+}

@@ -1,0 +1,49 @@
+//! From a recipe to a trained detector: recipe -> plan -> run.
+//!
+//! | Module | What lives there |
+//! |---|---|
+//! | [`recipe`] | what a user writes; unknown keys refused with the nearest known one |
+//! | [`plan`] | the recipe checked against the data: what will be trained on what |
+//! | [`device`] | `cpu`, `cuda:0` |
+//! | [`schedule`] | the learning rate of every step |
+//! | [`optimise`] | one update: accumulated, clipped by the global norm, applied |
+//! | [`session`] | the loop |
+//! | [`step_record`] | what a step and an epoch leave behind |
+//! | [`observe`] | who is told |
+//! | [`predictor`] | a network on pictures: boxes in their own pixels |
+//! | [`checkpoint`] | everything a run needs to go on, written so that no crash loses it |
+//! | [`run_directory`] | what a run leaves on disk |
+//!
+//! ```
+//! use ghm_train::Recipe;
+//!
+//! let recipe = Recipe::parse("[data]\nroot = 'photos'", &["schedule.epochs=3".into()])?;
+//! assert_eq!(recipe.schedule.epochs, 3);
+//! let error = Recipe::parse("[data]\nroot = 'photos'", &["schedule.epoch=3".into()]).unwrap_err();
+//! assert!(error.to_string().contains("did you mean `epochs`"));
+//! # Ok::<(), ghm_train::TrainError>(())
+//! ```
+
+pub mod checkpoint;
+pub mod device;
+pub mod error;
+pub mod observe;
+pub mod optimise;
+pub mod plan;
+pub mod predictor;
+pub mod recipe;
+pub mod run_directory;
+pub mod schedule;
+pub mod session;
+pub mod step_record;
+
+pub use checkpoint::{Checkpoint, CheckpointState};
+pub use device::open_device;
+pub use error::TrainError;
+pub use observe::Observer;
+pub use plan::Plan;
+pub use predictor::Predictor;
+pub use recipe::Recipe;
+pub use run_directory::RunDirectory;
+pub use session::{Ended, Session};
+pub use step_record::{EpochRecord, StepRecord, StepTime};

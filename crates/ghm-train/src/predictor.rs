@@ -1,0 +1,129 @@
+//! A network on pictures: boxes in their own pixels.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use ghm_boxes::Candidate;
+use ghm_data::{Batch, Category, Dataset, Loader, Order, Sample, Skipped};
+use ghm_detector::{RetinaNet, decode, load_model};
+use ghm_eval::Detection;
+
+use crate::plan::{loader, pipeline};
+use crate::{Checkpoint, Recipe, RunDirectory, TrainError};
+
+/// A trained network with everything that its pictures need.
+#[derive(Clone, Debug)]
+pub struct Predictor {
+    network: RetinaNet,
+    recipe: Recipe,
+    categories: Vec<Category>,
+    device: Device,
+}
+
+/// What a predictor found.
+#[derive(Clone, Debug, Default)]
+pub struct Predictions {
+    /// The boxes of all pictures, in the pictures' order, best first in each.
+    pub detections: Vec<Detection>,
+    /// Pictures that could not be read.
+    pub skipped: Vec<Skipped>,
+}
+
+impl Predictor {
+    /// A network that is still being trained, as it is now.
+    pub fn new(network: &RetinaNet, recipe: &Recipe, categories: &[Category], device: &Device) -> Self {
+        use burn::module::Module;
+        let device = device.clone().inner();
+        Self { network: network.valid(), recipe: recipe.clone(), categories: categories.to_vec(), device }
+    }
+
+    /// The best network of a run, or its last where none was evaluated.
+    pub fn open(directory: &RunDirectory, device: &Device) -> Result<Self, TrainError> {
+        let recipe = directory.read_recipe()?;
+        let best = directory.checkpoint_path("best");
+        let path = if best.is_dir() { best } else { directory.checkpoint_path("last") };
+        Self::from_checkpoint(&path, recipe, device)
+    }
+
+    fn from_checkpoint(path: &Path, recipe: Recipe, device: &Device) -> Result<Self, TrainError> {
+        let checkpoint = Checkpoint::read(path)?;
+        let categories = checkpoint.state.categories;
+        let network = RetinaNet::new(&recipe.model, categories.len(), recipe.seed, device)?;
+        let network = load_model(network, &checkpoint.model)?;
+        Ok(Self { network, recipe, categories, device: device.clone() })
+    }
+
+    /// The recipe it was trained by.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Changes which boxes come out: nothing at or below this score.
+    pub fn set_score(&mut self, score: f32) {
+        self.recipe.model.predict.score = score;
+    }
+
+    /// Its classes, in the order of its outputs.
+    pub fn categories(&self) -> &[Category] {
+        &self.categories
+    }
+
+    /// Finds boxes in all pictures of a data set; `progress(done, total)` is called after every batch.
+    pub fn run(
+        &self,
+        dataset: &Arc<Dataset>,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Predictions, TrainError> {
+        let total = dataset.images.len();
+        let order = Order {
+            seed: 0,
+            images: total,
+            batch_size: self.recipe.evaluation.batch,
+            shuffle: false,
+            drop_last: false,
+        };
+        let loader = Loader::new(Arc::clone(dataset), pipeline(&self.recipe, None), order, loader(&self.recipe))?;
+        let mut predictions = Predictions::default();
+        let mut done = 0;
+        for mut batch in loader.epoch(0, 0) {
+            done += batch.samples.len() + batch.skipped.len();
+            predictions.skipped.append(&mut batch.skipped);
+            if !batch.samples.is_empty() {
+                predictions.detections.extend(self.detect(&batch));
+            }
+            loader.recycle(batch);
+            progress(done, total);
+        }
+        Ok(predictions)
+    }
+
+    fn detect(&self, batch: &Batch) -> Vec<Detection> {
+        let output = self.network.forward(pixels(batch, &self.device));
+        let sizes: Vec<(usize, usize)> = batch.samples.iter().map(|sample| sample.content_size).collect();
+        let found = decode(&self.recipe.model, output, &sizes);
+        let one = |(sample, found): (&Sample, Vec<Candidate>)| {
+            found.into_iter().filter_map(|c| in_image(sample, c, &self.categories)).collect::<Vec<_>>()
+        };
+        batch.samples.iter().zip(found).flat_map(one).collect()
+    }
+}
+
+/// A batch's pixels as a tensor `[N, 3, H, W]`.
+pub fn pixels(batch: &Batch, device: &Device) -> Tensor<4> {
+    Tensor::from_data(TensorData::new(batch.pixels.clone(), batch.shape), device)
+}
+
+/// A box in the pixels of the original picture; `None` when rounding leaves nothing of it.
+fn in_image(sample: &Sample, found: Candidate, categories: &[Category]) -> Option<Detection> {
+    let (width, height) = sample.image_size;
+    let bbox = sample.input_from_image.invert().apply(found.bbox).clip(width as f32, height as f32);
+    let category_id = categories.get(found.class_index)?.id;
+    let score = f64::from(found.score.clamp(0.0, 1.0));
+    bbox.is_proper().then(|| Detection {
+        image_id: sample.image_id,
+        category_id,
+        bbox: bbox.to_xywh().map(f64::from),
+        score,
+    })
+}

@@ -1,0 +1,222 @@
+//! What a run leaves on disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::io;
+use crate::step_record::{EpochRecord, StepRecord};
+use crate::{Recipe, TrainError};
+
+/// The folder of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunDirectory {
+    root: PathBuf,
+}
+
+impl RunDirectory {
+    /// A new folder; one that holds anything is refused.
+    pub fn create(root: &Path) -> Result<Self, TrainError> {
+        let occupied = fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some());
+        if occupied || root.is_file() {
+            return Err(TrainError::Exists(root.to_owned()));
+        }
+        fs::create_dir_all(root.join("checkpoints")).map_err(io(root, "cannot create the run directory"))?;
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// The folder of an earlier run.
+    pub fn open(root: &Path) -> Result<Self, TrainError> {
+        let directory = Self { root: root.to_owned() };
+        if directory.recipe_path().is_file() {
+            return Ok(directory);
+        }
+        let reason = if root.is_dir() { "is not a run directory: it holds no recipe.toml" } else { "no such run directory" };
+        Err(TrainError::Damaged { path: root.to_owned(), reason: reason.into() })
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The recipe as it was resolved.
+    pub fn recipe_path(&self) -> PathBuf {
+        self.root.join("recipe.toml")
+    }
+
+    /// One JSON object an update.
+    pub fn metrics_path(&self) -> PathBuf {
+        self.root.join("metrics.jsonl")
+    }
+
+    /// One line an epoch.
+    pub fn epochs_path(&self) -> PathBuf {
+        self.root.join("epochs.csv")
+    }
+
+    /// The checkpoint of this name, `last` or `best`.
+    pub fn checkpoint_path(&self, name: &str) -> PathBuf {
+        self.root.join("checkpoints").join(name)
+    }
+
+    /// The newest evaluation's boxes as COCO results.
+    pub fn detections_path(&self) -> PathBuf {
+        self.root.join("detections.json")
+    }
+
+    /// The newest evaluation's numbers.
+    pub fn evaluation_path(&self) -> PathBuf {
+        self.root.join("evaluation.json")
+    }
+
+    /// Pictures with boxes.
+    pub fn samples_path(&self) -> PathBuf {
+        self.root.join("samples")
+    }
+
+    /// Writes the recipe, headed by versions and the data's fingerprint.
+    pub fn write_recipe(&self, recipe: &Recipe, fingerprint: &str) -> Result<(), TrainError> {
+        let text = format!(
+            "# Resolved by ghm {} (burn 0.22.1).\n# Data fingerprint: {fingerprint}\n\n{}",
+            env!("CARGO_PKG_VERSION"),
+            recipe.to_toml()?
+        );
+        replace_file(&self.recipe_path(), text.as_bytes())
+    }
+
+    /// Reads the recipe.
+    pub fn read_recipe(&self) -> Result<Recipe, TrainError> {
+        Recipe::read(&self.recipe_path(), &[])
+    }
+
+    /// Opens both logs for a run that has made `step` updates: later lines, of a session that was killed, are dropped.
+    pub fn open_logs(&self, step: usize) -> Result<RunLogs, TrainError> {
+        let (metrics, epochs) = (self.metrics_path(), self.epochs_path());
+        keep_lines(&metrics, |line| {
+            serde_json::from_str::<StepRecord>(line).is_ok_and(|record| record.step <= step)
+        })?;
+        keep_lines(&epochs, |line| {
+            let made = line.split(',').nth(1).and_then(|column| column.parse::<usize>().ok());
+            line == EpochRecord::HEADER || made.is_some_and(|made| made <= step)
+        })?;
+        let mut logs = RunLogs { metrics: append(&metrics)?, epochs: append(&epochs)?, paths: (metrics, epochs) };
+        if logs.epochs.metadata().is_ok_and(|m| m.len() == 0) {
+            logs.epoch_line(EpochRecord::HEADER)?;
+        }
+        Ok(logs)
+    }
+}
+
+/// The two logs of a run, open for appending.
+#[derive(Debug)]
+pub struct RunLogs {
+    metrics: File,
+    epochs: File,
+    paths: (PathBuf, PathBuf),
+}
+
+impl RunLogs {
+    /// Adds an update.
+    pub fn step(&mut self, record: &StepRecord) -> Result<(), TrainError> {
+        let mut line = serde_json::to_string(record).unwrap_or_default();
+        line.push('\n');
+        self.metrics.write_all(line.as_bytes()).map_err(io(&self.paths.0, "cannot be written"))
+    }
+
+    /// Adds an epoch.
+    pub fn epoch(&mut self, record: &EpochRecord) -> Result<(), TrainError> {
+        self.epoch_line(&record.csv())
+    }
+
+    fn epoch_line(&mut self, line: &str) -> Result<(), TrainError> {
+        writeln!(self.epochs, "{line}").map_err(io(&self.paths.1, "cannot be written"))
+    }
+
+    /// Makes sure that everything is on the disk, before a checkpoint says that it is.
+    pub fn sync(&self) -> Result<(), TrainError> {
+        self.metrics.sync_data().map_err(io(&self.paths.0, "cannot be written"))?;
+        self.epochs.sync_data().map_err(io(&self.paths.1, "cannot be written"))
+    }
+}
+
+fn append(path: &Path) -> Result<File, TrainError> {
+    OpenOptions::new().create(true).append(true).open(path).map_err(io(path, "cannot be opened for writing"))
+}
+
+/// Rewrites a log with those lines that `keep` wants; a torn last line is never wanted.
+fn keep_lines(path: &Path, keep: impl Fn(&str) -> bool) -> Result<(), TrainError> {
+    let Ok(file) = File::open(path) else { return Ok(()) };
+    let mut kept = String::new();
+    for line in BufReader::new(file).lines().map_while(Result::ok).filter(|line| keep(line)) {
+        kept.push_str(&line);
+        kept.push('\n');
+    }
+    replace_file(path, kept.as_bytes())
+}
+
+/// Puts a file in place at once: written beside, synced, renamed.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    let beside = path.with_extension("partial");
+    let write = || {
+        let mut file = File::create(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    };
+    write().map_err(|source| {
+        // What could not be completed only takes up room.
+        let _ = fs::remove_file(&beside);
+        TrainError::Io { path: path.to_owned(), doing: "cannot be written", source }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step_record::StepTime;
+
+    fn record(step: usize) -> StepRecord {
+        StepRecord {
+            step,
+            epoch: 1,
+            learning_rate: 0.1,
+            loss: 1.0 / 3.0,
+            classification: 0.1,
+            regression: 0.2,
+            gradient_norm: 1.0,
+            positives: 3,
+            pictures: 2,
+            time: StepTime::default(),
+        }
+    }
+
+    #[test]
+    fn a_folder_that_holds_anything_is_never_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("mine.txt"), "x").unwrap();
+        let message = RunDirectory::create(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("never overwritten"), "{message}");
+        assert_eq!(fs::read_to_string(folder.path().join("mine.txt")).unwrap(), "x");
+    }
+
+    #[test]
+    fn a_folder_without_recipe_is_not_a_run() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(RunDirectory::open(folder.path()).unwrap_err().to_string().contains("no recipe.toml"));
+    }
+
+    #[test]
+    fn going_on_drops_later_and_torn_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
+        let mut logs = directory.open_logs(0).unwrap();
+        (1..=4).for_each(|step| logs.step(&record(step)).unwrap());
+        let mut file = append(&directory.metrics_path()).unwrap();
+        file.write_all(b"{\"step\": 5, \"ep").unwrap();
+        directory.open_logs(2).unwrap();
+        let text = fs::read_to_string(directory.metrics_path()).unwrap();
+        let back: Vec<StepRecord> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(back, [record(1), record(2)]);
+    }
+}

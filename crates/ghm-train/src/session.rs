@@ -1,0 +1,337 @@
+//! The loop: batches in, updates made, epochs evaluated, state saved.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use ghm_burn::{BatchTargets, Criterion};
+use ghm_data::{Batch, Loader, Skipped};
+use ghm_detector::targets::{ImageTruth, assign};
+use ghm_detector::{RetinaNet, load_backbone, load_model};
+use ghm_eval::{Evaluation, GroundTruth, evaluate, write_detections};
+
+use crate::checkpoint::write_checkpoint;
+use crate::optimise::Optimiser;
+use crate::plan::Plan;
+use crate::predictor::{Predictor, pixels};
+use crate::run_directory::{RunLogs, replace_file};
+use crate::schedule::Schedule;
+use crate::step_record::{EpochRecord, StepRecord, StepTime};
+use crate::{Checkpoint, CheckpointState, Observer, RunDirectory, TrainError};
+
+/// How a session ended.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    /// All epochs were done.
+    Finished {
+        /// The numbers of the last epoch, where there is a validation split.
+        evaluation: Option<Evaluation>,
+    },
+    /// It was asked to stop, and its state is saved.
+    Stopped {
+        /// Updates made.
+        step: usize,
+    },
+}
+
+/// A run in progress.
+pub struct Session {
+    plan: Plan,
+    directory: RunDirectory,
+    device: Device,
+    network: RetinaNet,
+    optimiser: Optimiser,
+    criterion: Criterion,
+    schedule: Schedule,
+    state: CheckpointState,
+    started: Instant,
+}
+
+impl Session {
+    /// A fresh run: fresh weights, or the backbone of `model.weights`; writes the recipe. The second value says what
+    /// was loaded.
+    pub fn start(
+        plan: Plan,
+        directory: RunDirectory,
+        device: &Device,
+    ) -> Result<(Self, Option<String>), TrainError> {
+        let mut session = Self::new(plan, directory, device)?;
+        let model = &session.plan.recipe.model;
+        let mut note = None;
+        if let Some(path) = &model.weights {
+            let (network, report) = load_backbone(session.network, path, model.style)?;
+            session.network = network;
+            note = Some(format!("{}: {} tensors, unused: {}", path.display(), report.loaded, report.unused.join(", ")));
+        }
+        session.directory.write_recipe(&session.plan.recipe, &session.plan.fingerprint)?;
+        Ok((session, note))
+    }
+
+    /// Goes on from the last checkpoint of a run.
+    pub fn resume(plan: Plan, directory: RunDirectory, device: &Device) -> Result<Self, TrainError> {
+        let mut session = Self::new(plan, directory, device)?;
+        let path = session.directory.checkpoint_path("last");
+        if !path.parent().is_some_and(|p| std::fs::read_dir(p).is_ok_and(|mut d| d.next().is_some())) {
+            // Stopped before the first checkpoint: from the start, with the same fresh weights.
+            return Self::start(session.plan, session.directory, device).map(|(session, _)| session);
+        }
+        let checkpoint = Checkpoint::read(&path)?;
+        if checkpoint.state.fingerprint != session.plan.fingerprint {
+            let reason = "the data set is not the one this run was started on; start a new run".to_owned();
+            return Err(TrainError::Damaged { path: session.plan.recipe.data.root.clone(), reason });
+        }
+        session.network = load_model(session.network, &checkpoint.model)?;
+        let damaged = |reason| TrainError::Damaged { path: checkpoint.path().to_owned(), reason };
+        session.optimiser = session.optimiser.restored(checkpoint.optimiser()?).map_err(damaged)?;
+        session.criterion.restore(checkpoint.state.criterion.clone());
+        session.state = checkpoint.state;
+        Ok(session)
+    }
+
+    fn new(plan: Plan, directory: RunDirectory, device: &Device) -> Result<Self, TrainError> {
+        let device = device.clone().autodiff();
+        let recipe = &plan.recipe;
+        let network = RetinaNet::new(&recipe.model, plan.categories().len(), recipe.seed, &device)?;
+        let criterion = Criterion::new(recipe.loss.clone())?;
+        let state = CheckpointState {
+            step: 0,
+            epoch: 0,
+            step_in_epoch: 0,
+            best_ap: None,
+            criterion: criterion.state().clone(),
+            epoch_sums: [0.0; 2],
+            skipped: BTreeSet::new(),
+            categories: plan.categories().to_vec(),
+            fingerprint: plan.fingerprint.clone(),
+        };
+        let (optimiser, schedule) = (Optimiser::new(&recipe.optimiser), plan.schedule());
+        let started = Instant::now();
+        Ok(Self { plan, directory, device, network, optimiser, criterion, schedule, state, started })
+    }
+
+    /// Trains to the end, or until `stop` says so between two updates.
+    pub fn run(mut self, stop: &dyn Fn() -> bool, observer: &mut dyn Observer) -> Result<Ended, TrainError> {
+        let train = Arc::clone(&self.plan.train.dataset);
+        let order = self.plan.train_order();
+        let loader = Loader::new(train, self.plan.train_pipeline(), order, self.plan.loader())?;
+        let mut logs = self.directory.open_logs(self.state.step)?;
+        observer.started(&self.plan, self.state.step);
+        let mut evaluation = None;
+        while self.state.epoch < self.plan.recipe.schedule.epochs {
+            if self.train_epoch(&loader, &mut logs, stop, observer)? {
+                self.save("last", &logs)?;
+                return Ok(Ended::Stopped { step: self.state.step });
+            }
+            evaluation = self.finish_epoch(&mut logs, observer)?;
+        }
+        Ok(Ended::Finished { evaluation: evaluation.or_else(|| self.saved_evaluation()) })
+    }
+
+    /// The rest of the current epoch; true when it was asked to stop.
+    fn train_epoch(
+        &mut self,
+        loader: &Loader,
+        logs: &mut RunLogs,
+        stop: &dyn Fn() -> bool,
+        observer: &mut dyn Observer,
+    ) -> Result<bool, TrainError> {
+        let accumulate = self.plan.recipe.optimiser.accumulate;
+        let updates = self.plan.updates_per_epoch();
+        let mut batches = loader.epoch(self.state.epoch, self.state.step_in_epoch * accumulate);
+        while self.state.step_in_epoch < updates {
+            if stop() {
+                return Ok(true);
+            }
+            let record = self.update(&mut batches, loader, observer)?;
+            self.state.step_in_epoch += 1;
+            self.state.epoch_sums[0] += record.classification;
+            self.state.epoch_sums[1] += record.regression;
+            logs.step(&record)?;
+            observer.step(&record);
+            let every = self.plan.recipe.checkpoint.every_steps;
+            if every > 0 && self.state.step % every == 0 && self.state.step_in_epoch < updates {
+                self.save("last", logs)?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// One update from `accumulate` batches.
+    fn update(
+        &mut self,
+        batches: &mut impl Iterator<Item = Batch>,
+        loader: &Loader,
+        observer: &mut dyn Observer,
+    ) -> Result<StepRecord, TrainError> {
+        let mut record = StepRecord {
+            step: self.state.step + 1,
+            epoch: self.state.epoch + 1,
+            learning_rate: self.schedule.rate(self.state.step),
+            loss: 0.0,
+            classification: 0.0,
+            regression: 0.0,
+            gradient_norm: 0.0,
+            positives: 0,
+            pictures: 0,
+            time: StepTime::default(),
+        };
+        let mut image_ids = Vec::new();
+        for _ in 0..self.plan.recipe.optimiser.accumulate {
+            let waiting = Instant::now();
+            let Some(batch) = batches.next() else { break };
+            record.time.data += waiting.elapsed().as_secs_f64();
+            self.count_skipped(&batch.skipped, observer);
+            if !batch.samples.is_empty() {
+                image_ids.extend(batch.samples.iter().map(|sample| sample.image_id));
+                self.accumulate(&batch, &mut record, &image_ids)?;
+            }
+            loader.recycle(batch);
+        }
+        if record.pictures > 0 {
+            self.apply(&mut record, image_ids)?;
+        }
+        self.state.step += 1;
+        Ok(record)
+    }
+
+    /// Forward, loss and backward of one batch.
+    fn accumulate(&mut self, batch: &Batch, record: &mut StepRecord, image_ids: &[u64]) -> Result<(), TrainError> {
+        let clock = Instant::now();
+        let output = self.network.forward(pixels(batch, &self.device));
+        let truths: Vec<ImageTruth> = batch
+            .samples
+            .iter()
+            .map(|sample| ImageTruth {
+                bboxes_in_input: &sample.bboxes_in_input,
+                class_indices: &sample.class_indices,
+                ignored_in_input: &sample.ignored_in_input,
+                content_size: sample.content_size,
+            })
+            .collect();
+        let targets = assign(&self.plan.recipe.model, &output.maps, &truths);
+        let forward = clock.elapsed().as_secs_f64();
+        let rows = BatchTargets {
+            classes: &targets.classes,
+            deltas: &targets.deltas,
+            delta_weights: &targets.delta_weights,
+        };
+        let scale = 1.0 / self.plan.recipe.optimiser.accumulate as f32;
+        let loss = self.criterion.forward(&output.logits, &output.deltas, &rows, scale)?;
+        let after_loss = clock.elapsed().as_secs_f64();
+        record.classification += loss.classification;
+        record.regression += loss.regression;
+        record.loss = record.classification + record.regression;
+        record.positives += targets.positives;
+        record.pictures += batch.samples.len();
+        self.expect_finite(record.loss, "loss", image_ids.to_vec())?;
+        let gradients = loss.total.backward();
+        self.optimiser.accumulate(&self.network, gradients);
+        let end = clock.elapsed().as_secs_f64();
+        let time = StepTime {
+            forward,
+            loss: after_loss - forward,
+            backward: end - after_loss,
+            ..StepTime::default()
+        };
+        record.time.add(&time);
+        Ok(())
+    }
+
+    fn apply(&mut self, record: &mut StepRecord, image_ids: Vec<u64>) -> Result<(), TrainError> {
+        let clock = Instant::now();
+        let (norm, gradients) = self.optimiser.clipped(&self.network);
+        self.expect_finite(norm, "gradient norm", image_ids)?;
+        record.gradient_norm = norm;
+        self.network = self.optimiser.update(self.network.clone(), gradients, record.learning_rate);
+        self.network.fold_statistics();
+        record.time.update = clock.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    fn expect_finite(&self, value: f64, what: &'static str, image_ids: Vec<u64>) -> Result<(), TrainError> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        let path = self.directory.checkpoint_path("last");
+        let checkpoint: Option<PathBuf> = path.is_dir().then_some(path);
+        Err(TrainError::NotFinite { step: self.state.step, what, value, image_ids, checkpoint })
+    }
+
+    fn count_skipped(&mut self, skipped: &[Skipped], observer: &mut dyn Observer) {
+        for picture in skipped {
+            if self.state.skipped.insert(picture.image_id) {
+                observer.skipped(picture);
+            }
+        }
+    }
+
+    /// Evaluates where it is due, writes the epoch's line and saves the state.
+    fn finish_epoch(
+        &mut self,
+        logs: &mut RunLogs,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Evaluation>, TrainError> {
+        let (epoch, updates) = (self.state.epoch + 1, self.plan.updates_per_epoch() as f64);
+        let every = self.plan.recipe.evaluation.every;
+        let due = epoch == self.plan.recipe.schedule.epochs || (every > 0 && epoch % every == 0);
+        let evaluation = if due { self.evaluate(observer)? } else { None };
+        let [classification, regression] = self.state.epoch_sums.map(|sum| sum / updates);
+        let record = EpochRecord {
+            epoch,
+            step: self.state.step,
+            loss: classification + regression,
+            classification,
+            regression,
+            skipped: self.state.skipped.len(),
+            seconds: self.started.elapsed().as_secs_f64(),
+            evaluation,
+        };
+        logs.epoch(&record)?;
+        (self.state.epoch, self.state.step_in_epoch, self.state.epoch_sums) = (epoch, 0, [0.0; 2]);
+        let ap = record.evaluation.as_ref().and_then(|e| e.ap);
+        let best = ap.is_some() && ap > self.state.best_ap;
+        if best {
+            self.state.best_ap = ap;
+            self.save("best", logs)?;
+        }
+        self.save("last", logs)?;
+        observer.epoch(&record, best);
+        Ok(record.evaluation)
+    }
+
+    /// COCO numbers on the validation split; boxes and numbers go to the run directory.
+    fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<Option<Evaluation>, TrainError> {
+        let Some(validation) = &self.plan.validation else { return Ok(None) };
+        let predictor = Predictor::new(&self.network, &self.plan.recipe, self.plan.categories(), &self.device);
+        let predictions = predictor.run(&validation.dataset, |done, total| observer.evaluating(done, total))?;
+        for picture in &predictions.skipped {
+            if self.state.skipped.insert(picture.image_id) {
+                observer.skipped(picture);
+            }
+        }
+        observer.detections(&self.plan, &predictions.detections);
+        let truth = GroundTruth::from_coco_json(ghm_data::to_coco_json(&validation.dataset), &validation.name)?;
+        let evaluation = evaluate(&truth, &predictions.detections)?;
+        write_detections(&self.directory.detections_path(), &predictions.detections)?;
+        let json = serde_json::to_vec_pretty(&evaluation).unwrap_or_default();
+        replace_file(&self.directory.evaluation_path(), &json)?;
+        Ok(Some(evaluation))
+    }
+
+    /// The numbers that an earlier session left.
+    fn saved_evaluation(&self) -> Option<Evaluation> {
+        let text = std::fs::read_to_string(self.directory.evaluation_path()).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    fn save(&mut self, name: &str, logs: &RunLogs) -> Result<(), TrainError> {
+        logs.sync()?;
+        self.state.criterion = self.criterion.state().clone();
+        let path = self.directory.checkpoint_path(name);
+        let damaged = |reason| TrainError::Damaged { path: path.clone(), reason };
+        let history = self.optimiser.to_bytes().map_err(damaged)?;
+        write_checkpoint(&path, &self.network, &history, &self.state)
+    }
+}
