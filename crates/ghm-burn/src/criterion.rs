@@ -85,11 +85,12 @@ impl Criterion {
         let positives = targets.classes.iter().filter(|c| **c >= 0).count().max(1) as f32;
         let (classes, levels) = (logits.first().map_or(1, |l| l.dims()[2]), Levels::of(logits));
         let (options, density) = (&self.config.classification, &mut self.state.classification);
-        let classification = levels.run(logits, parts(options.kind == ClassificationKind::Ghm, options.scope), |part| {
-            let rows = &targets.classes[part.rows.clone()];
-            let goal = Targets::ClassIndex { rows, classes };
-            classify(options, density, part.values, goal, (scale, positives), part.gradient)
-        })?;
+        let classification =
+            levels.run(logits, parts(options.kind == ClassificationKind::Ghm, options.scope), |part| {
+                let rows = &targets.classes[part.rows.clone()];
+                let goal = Targets::ClassIndex { rows, classes };
+                classify(options, density, part.values, goal, (scale, positives), part.gradient)
+            })?;
         let levels = Levels::of(deltas);
         let (options, density) = (&self.config.regression, &mut self.state.regression);
         let regression = levels.run(deltas, parts(options.kind == RegressionKind::Ghm, options.scope), |part| {
@@ -116,9 +117,7 @@ fn classify(
     let weight = options.weight * scale;
     match (options.kind, density) {
         (ClassificationKind::Ghm, Some(density)) => ghm_c(logits, targets, None, density, weight, gradient),
-        (ClassificationKind::Focal, _) => {
-            focal(logits, targets, None, options.focal(), weight / positives, gradient)
-        }
+        (ClassificationKind::Focal, _) => focal(logits, targets, None, options.focal(), weight / positives, gradient),
         _ => cross_entropy(logits, targets, None, weight / positives, gradient),
     }
 }

@@ -39,7 +39,11 @@ fn of_run(arguments: &EvalArguments) -> Result<Evaluation> {
     let data = &predictor.recipe().data;
     let source = ghm_data::open(arguments.data.as_ref().unwrap_or(&data.root))?;
     let Some(split) = arguments.split.as_ref().or(data.validation.as_ref()) else {
-        bail!("{}: the run has no validation split; give --split, one of: {}", root.display(), source.splits().join(", "))
+        bail!(
+            "{}: the run has no validation split; give --split, one of: {}",
+            root.display(),
+            source.splits().join(", ")
+        )
     };
     let loaded = source.load(split)?;
     for finding in &loaded.findings {

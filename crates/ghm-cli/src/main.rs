@@ -19,6 +19,9 @@ use clap::Parser;
 
 use crate::arguments::{Arguments, Verb};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     failure::calm_panics();
     let arguments = Arguments::parse();

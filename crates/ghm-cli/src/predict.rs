@@ -54,7 +54,8 @@ fn pictures(arguments: &[String]) -> Result<Vec<PathBuf>> {
         let path = Path::new(argument);
         if path.is_dir() {
             let entries = std::fs::read_dir(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-            let mut inside: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| is_picture(p)).collect();
+            let mut inside: Vec<PathBuf> =
+                entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| is_picture(p)).collect();
             ensure!(!inside.is_empty(), "{}: no .jpg, .jpeg or .png file in this folder", path.display());
             inside.sort();
             paths.extend(inside);

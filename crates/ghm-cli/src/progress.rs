@@ -133,11 +133,11 @@ impl Observer for Progress {
                 if best { " (best so far)" } else { "" }
             )
         });
-        let skipped = if record.skipped > 0 { format!("  {} pictures left out", record.skipped) } else { String::new() };
+        let skipped =
+            if record.skipped > 0 { format!("  {} pictures left out", record.skipped) } else { String::new() };
         self.line(&format!(
             "epoch {:>3}  cls {:.4}  box {:.4}{numbers}{skipped}  {:.0}s",
             record.epoch, record.classification, record.regression, record.seconds
         ));
     }
 }
-

@@ -49,7 +49,10 @@ impl Geometry {
         assert_eq!(x[1], weight[1], "convolution of {x:?} by {weight:?}: the input channels differ");
         let size = |i: usize| {
             let padded = x[2 + i] + 2 * spec.padding;
-            assert!(padded >= weight[2 + i], "convolution of {x:?} by {weight:?}: the picture is smaller than the kernel");
+            assert!(
+                padded >= weight[2 + i],
+                "convolution of {x:?} by {weight:?}: the picture is smaller than the kernel"
+            );
             (padded - weight[2 + i]) / spec.stride + 1
         };
         Self {

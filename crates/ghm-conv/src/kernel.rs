@@ -9,14 +9,20 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-use crate::gemm::{Into, Matrix, multiply};
+use crate::gemm::{Into, Matrix, Workers, multiply};
 use crate::geometry::{Activation, Geometry};
 
 /// Output positions in a tile: the column matrix of a 3x3 convolution over 256 channels then takes 4.7 MB.
 const TILE_POSITIONS: usize = 512;
 
+/// Tiles that a convolution is cut into where that leaves each [`SMALLEST_TILE`].
+const LEAST_TILES: usize = 8;
+
+/// Output positions below which a product no longer pays for packing the weights.
+const SMALLEST_TILE: usize = 128;
+
 /// Output positions that make a partial weight gradient worth its own buffer.
-const GROUP_POSITIONS: usize = 1024;
+const GROUP_POSITIONS: usize = 256;
 
 thread_local! {
     static SCRATCH: RefCell<[Vec<f32>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
@@ -37,7 +43,8 @@ fn with_scratch(lengths: [usize; 2], work: impl FnOnce(&mut [f32], &mut [f32])) 
 
 impl Geometry {
     fn tiles(&self, rows: Range<usize>) -> Vec<Range<usize>> {
-        let step = (TILE_POSITIONS / self.output[1]).max(1);
+        let fair = rows.len().div_ceil(LEAST_TILES);
+        let step = (TILE_POSITIONS / self.output[1]).min(fair).max((SMALLEST_TILE / self.output[1]).max(1));
         rows.clone().step_by(step).map(|start| start..(start + step).min(rows.end)).collect()
     }
 
@@ -46,7 +53,11 @@ impl Geometry {
         let step = GROUP_POSITIONS.div_ceil(self.output_area().max(1)).max(1);
         (0..self.batch).step_by(step).map(|start| start..(start + step).min(self.batch)).collect()
     }
+}
 
+/// Few jobs leave threads idle, so their products are shared out instead.
+fn workers(jobs: usize) -> Workers {
+    if jobs < rayon::current_num_threads() { Workers::All } else { Workers::One }
 }
 
 /// What is done to the product while it is in cache: `activation(scale * product + bias + residual)`.
@@ -69,12 +80,14 @@ pub struct Finish<'a> {
 pub fn forward(g: &Geometry, x: &[f32], weight: &[f32], finish: Finish) -> Vec<f32> {
     let mut y = vec![0.0f32; g.batch * g.output_len()];
     let width = g.output[1];
-    split_by_tile(g, &mut y).into_par_iter().for_each(|(tile, parts)| {
+    let tiles = split_by_tile(g, &mut y);
+    let workers = workers(tiles.len());
+    tiles.into_par_iter().for_each(|(tile, parts)| {
         let columns = tile.len() * width;
         with_scratch([g.depth() * columns, g.channels_out * columns], |gathered, product| {
             g.gather(x, tile.clone(), gathered);
             let left = Matrix::new(weight, g.channels_out, g.depth());
-            multiply(left, Matrix::new(gathered, g.depth(), columns), product, Into::Replace);
+            multiply(left, Matrix::new(gathered, g.depth(), columns), product, Into::Replace, workers);
             write_tile(g, &tile, product, finish, parts);
         });
     });
@@ -168,10 +181,12 @@ pub fn backward(g: &Geometry, input: BackwardInput, wanted: Wanted) -> ConvGradi
         rest = tail;
         jobs.push((group, partial, part));
     }
+    let workers = workers(jobs.len());
     jobs.into_par_iter().for_each(|(group, partial, x_part)| {
         let mut sum = vec![0.0f32; if wanted.weight { input.weight.len() } else { 0 }];
         for tile in g.tiles(group.start * g.output[0]..group.end * g.output[0]) {
-            backward_tile(g, &input, &Tile { rows: tile, first_picture: group.start }, &mut sum, x_part);
+            let tile = Tile { rows: tile, first_picture: group.start, workers };
+            backward_tile(g, &input, &tile, &mut sum, x_part);
         }
         if let Ok(mut slot) = partial.lock() {
             *slot = sum;
@@ -184,6 +199,7 @@ struct Tile {
     rows: Range<usize>,
     /// The picture at which the gradient of the input starts.
     first_picture: usize,
+    workers: Workers,
 }
 
 fn backward_tile(g: &Geometry, input: &BackwardInput, tile: &Tile, weight_sum: &mut [f32], x_part: &mut [f32]) {
@@ -193,11 +209,17 @@ fn backward_tile(g: &Geometry, input: &BackwardInput, tile: &Tile, weight_sum: &
         let outgoing = Matrix::new(outgoing, g.channels_out, columns);
         if !weight_sum.is_empty() {
             g.gather(input.x, tile.rows.clone(), gathered);
-            multiply(outgoing, Matrix::new(gathered, g.depth(), columns).transposed(), weight_sum, Into::Add);
+            multiply(
+                outgoing,
+                Matrix::new(gathered, g.depth(), columns).transposed(),
+                weight_sum,
+                Into::Add,
+                tile.workers,
+            );
         }
         if !x_part.is_empty() {
             let left = Matrix::new(input.weight, g.channels_out, g.depth()).transposed();
-            multiply(left, outgoing, gathered, Into::Replace);
+            multiply(left, outgoing, gathered, Into::Replace, tile.workers);
             g.scatter(gathered, tile.rows.clone(), tile.first_picture, x_part);
         }
     });

@@ -1,4 +1,4 @@
-//! 2D convolution with bias and ReLU fused, forward and backward, for burn on the CPU.
+//! 2D convolution and batch norm with what follows them fused in, forward and backward, for burn on the CPU.
 //!
 //! burn-flex computes convolution gradients by general paths and element-wise work on one thread; a detector's step is
 //! almost all convolution, so this crate gives the CPU device its own: columns of a tile (im2col), one packed matrix
@@ -11,6 +11,9 @@
 //! | [`gemm`] | the matrix product behind a checked, safe door |
 //! | [`kernel`] | forward and backward over slices |
 //! | [`op`] | the same on burn tensors, with autodiff |
+//! | [`norm_kernel`], [`norm`] | batch norm in training with its residual and ReLU: over slices, on burn tensors |
+//! | [`pool`] | the stem's max-pool on burn tensors |
+//! | `relu`, `primitive` | the gradient of a ReLU; burn's CPU tensors as slices |
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -28,7 +31,14 @@ pub mod columns;
 pub mod gemm;
 pub mod geometry;
 pub mod kernel;
+pub mod norm;
+pub mod norm_kernel;
 pub mod op;
+pub mod pool;
+mod primitive;
+mod relu;
 
 pub use geometry::{Activation, ConvSpec, Geometry};
+pub use norm::{NormParameters, Normalised, batch_norm_training};
 pub use op::{Epilogue, conv2d};
+pub use pool::max_pool_stem;

@@ -4,14 +4,14 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckp
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, DispatchDevice, Flex, TensorMetadata};
+use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{DType, GradientCheckpointingStrategy, Tensor, TensorData, activation, module};
-use rayon::prelude::*;
+use burn::tensor::{Tensor, activation, module};
 
 use crate::geometry::{Activation, ConvSpec, Geometry};
 use crate::kernel::{self, BackwardInput, Finish, Wanted};
+use crate::primitive::{flex, flex_tracked, runs_here, tensor, values};
+use crate::relu::masked;
 
 /// What follows the product in the same pass: `activation(scale * product + bias + residual)`.
 #[derive(Clone, Debug)]
@@ -51,14 +51,6 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, epilogue: Epilogue, spec: ConvSpe
     }
 }
 
-/// Whether a tensor lies on the CPU device, in single precision, and keeps its activations.
-fn runs_here<const D: usize>(tensor: &Tensor<D>) -> bool {
-    let on_cpu = matches!(tensor.device().inner().as_dispatch(), DispatchDevice::Flex(_));
-    let checkpointed =
-        tensor.gradient_checkpointing_strategy().is_some_and(|s| s != GradientCheckpointingStrategy::default());
-    on_cpu && !checkpointed && tensor.dtype() == DType::F32
-}
-
 fn conv2d_of_burn(x: Tensor<4>, weight: Tensor<4>, epilogue: Epilogue, spec: ConvSpec) -> Tensor<4> {
     let options = ConvOptions::new([spec.stride; 2], [spec.padding; 2], [1, 1], 1);
     let weight = match epilogue.scale {
@@ -72,23 +64,6 @@ fn conv2d_of_burn(x: Tensor<4>, weight: Tensor<4>, epilogue: Epilogue, spec: Con
     match epilogue.activation {
         Activation::None => y,
         Activation::Relu => activation::relu(y),
-    }
-}
-
-/// The primitive of a tensor that [`runs_here`], without its graph.
-fn flex<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
-    match tensor.without_autodiff().try_into_primitive::<Flex>() {
-        Ok(primitive) => primitive.to_contiguous(),
-        Err(_) => unreachable!("the device was checked"),
-    }
-}
-
-/// The primitive of a tensor that [`runs_here`], with its graph; a constant when it has none.
-fn flex_tracked<const D: usize>(tensor: Tensor<D>) -> FloatTensor<Autodiff<Flex>> {
-    let tensor = if tensor.is_autodiff() { tensor } else { tensor.autodiff() };
-    match tensor.try_into_primitive::<Autodiff<Flex>>() {
-        Ok(primitive) => primitive,
-        Err(_) => unreachable!("the device was checked"),
     }
 }
 
@@ -113,12 +88,8 @@ fn tracked(x: Tensor<4>, weight: Tensor<4>, epilogue: Epilogue, spec: ConvSpec) 
     let bias = epilogue.bias.map(flex_tracked);
     let residual = epilogue.residual.map(flex_tracked);
     let absent = flex_tracked(absent);
-    let nodes = [
-        x.node(),
-        weight.node(),
-        bias.as_ref().unwrap_or(&absent).node(),
-        residual.as_ref().unwrap_or(&absent).node(),
-    ];
+    let nodes =
+        [x.node(), weight.node(), bias.as_ref().unwrap_or(&absent).node(), residual.as_ref().unwrap_or(&absent).node()];
     let operands = Operands {
         x: x.into_primitive().to_contiguous(),
         weight: weight.into_primitive().to_contiguous(),
@@ -160,15 +131,6 @@ impl Operands {
     }
 }
 
-/// The elements of a contiguous single-precision tensor.
-fn values(tensor: &FlexTensor) -> &[f32] {
-    tensor.as_slice::<f32>().unwrap_or(&[])
-}
-
-fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, shape))
-}
-
 #[derive(Clone, Debug)]
 struct State {
     geometry: Geometry,
@@ -190,7 +152,7 @@ impl Backward<Flex, 4> for ConvBackward {
         let State { geometry: g, x, weight, scale, activated } = ops.state;
         let outgoing = grads.consume::<Flex>(&ops.node).to_contiguous();
         let outgoing = match activated {
-            Some(y) => tensor(mask(values(&outgoing), values(&y)), outgoing.shape().dims::<4>()),
+            Some(y) => tensor(masked(values(&outgoing), values(&y)), outgoing.shape().dims::<4>()),
             None => outgoing,
         };
         let input = BackwardInput {
@@ -217,14 +179,6 @@ impl Backward<Flex, 4> for ConvBackward {
     }
 }
 
-fn mask(outgoing: &[f32], activated: &[f32]) -> Vec<f32> {
-    let mut masked = outgoing.to_vec();
-    masked.par_chunks_mut(1 << 14).zip(activated.par_chunks(1 << 14)).for_each(|(gradient, y)| {
-        gradient.iter_mut().zip(y).for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 });
-    });
-    masked
-}
-
 fn channel_sums(g: &Geometry, outgoing: &[f32]) -> Vec<f32> {
     let mut sums = vec![0.0f64; g.channels_out];
     for (index, plane) in outgoing.chunks(g.output_area().max(1)).enumerate() {
@@ -236,7 +190,7 @@ fn channel_sums(g: &Geometry, outgoing: &[f32]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
+    use burn::tensor::{Device, TensorData};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

@@ -1,7 +1,6 @@
 //! One head: a tower of 3x3 convolutions and an output convolution, shared by all levels (Lin et al. 2017b, section 4).
 
 use burn::module::Module;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use ghm_conv::Activation;
 use rand_chacha::ChaCha8Rng;
@@ -47,7 +46,7 @@ impl Head {
         for (index, conv) in self.tower.iter().enumerate() {
             x = match self.norms.get(index) {
                 None => conv.forward(x, None, Activation::Relu),
-                Some(norm) => relu(norm.forward(conv.forward(x, None, Activation::None))),
+                Some(norm) => norm.forward(conv.forward(x, None, Activation::None), None, Activation::Relu),
             };
         }
         let y = self.output.forward(x, None, Activation::None); // [N, anchors * outputs, H, W]

@@ -119,21 +119,14 @@ impl ConvNorm {
 
     /// `x [N, I, H, W]` to `[N, O, OH, OW]`: convolution, norm, `residual` added, `activation`.
     ///
-    /// A frozen norm costs nothing: it is the epilogue of the convolution.
+    /// A constant norm costs nothing: it is the epilogue of the convolution.
     pub fn forward(&self, x: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
         let weight = self.weight.val();
         if let Some((scale, shift)) = self.norm.folded() {
             let epilogue = Epilogue { scale: Some(scale), bias: Some(shift), residual, activation };
             return conv2d(x, weight, epilogue, self.shape.spec());
         }
-        let y = self.norm.forward(conv2d(x, weight, Epilogue::new(Activation::None), self.shape.spec()));
-        let y = match residual {
-            Some(residual) => y + residual,
-            None => y,
-        };
-        match activation {
-            Activation::None => y,
-            Activation::Relu => burn::tensor::activation::relu(y),
-        }
+        let y = conv2d(x, weight, Epilogue::new(Activation::None), self.shape.spec());
+        self.norm.forward(y, residual, activation)
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, module};
+use ghm_conv::{Activation, NormParameters, batch_norm_training};
 
 use crate::config::NormKind;
 
@@ -55,10 +56,11 @@ impl Norm {
         }
     }
 
-    /// The constant scale and shift of a frozen norm; `None` for the others.
+    /// The constant scale and shift of a norm that takes no statistics of the batch; `None` for the others.
     pub fn folded(&self) -> Option<(Tensor<1>, Tensor<1>)> {
-        match (self.kind, &self.running_mean, &self.running_var) {
-            (NormKind::FrozenBatch, Some(mean), Some(variance)) => {
+        let constant = !self.weight.val().is_require_grad();
+        match (&self.running_mean, &self.running_var) {
+            (Some(mean), Some(variance)) if constant => {
                 let scale = self.weight.val() / (variance.val() + self.epsilon).sqrt();
                 Some((scale.clone(), self.bias.val() - mean.val() * scale))
             }
@@ -66,21 +68,36 @@ impl Norm {
         }
     }
 
-    /// Normalises `x [N, C, H, W]`; batch norm takes the batch's own statistics while its parameters are trained.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let (Some(mean), Some(variance)) = (&self.running_mean, &self.running_var) else {
-            return self.forward_groups(x);
-        };
-        let (weight, bias) = (self.weight.val(), self.bias.val());
-        if self.kind == NormKind::FrozenBatch || !weight.is_require_grad() {
-            return module::batch_norm(x, weight, bias, mean.val(), variance.val(), self.epsilon);
+    /// Normalises `x [N, C, H, W]`, adds `residual`, applies `activation`; batch norm takes the batch's own statistics
+    /// while its parameters are trained.
+    pub fn forward(&self, x: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
+        if self.kind == NormKind::Batch && self.weight.val().is_require_grad() {
+            return self.forward_training(x, residual, activation);
         }
+        let y = match (&self.running_mean, &self.running_var) {
+            (Some(mean), Some(variance)) => {
+                module::batch_norm(x, self.weight.val(), self.bias.val(), mean.val(), variance.val(), self.epsilon)
+            }
+            _ => self.forward_groups(x),
+        };
+        let y = match residual {
+            Some(residual) => y + residual,
+            None => y,
+        };
+        match activation {
+            Activation::None => y,
+            Activation::Relu => burn::tensor::activation::relu(y),
+        }
+    }
+
+    fn forward_training(&self, x: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
         let [n, _, h, w] = x.dims();
         let count = (n * h * w) as f64;
-        let normalised = module::batch_norm_train(x, weight, bias, self.epsilon);
+        let parameters = NormParameters { weight: self.weight.val(), bias: self.bias.val(), epsilon: self.epsilon };
+        let normalised = batch_norm_training(x, parameters, residual, activation);
         let unbiased = normalised.variance.mul_scalar(count / (count - 1.0).max(1.0));
         if let Ok(mut pending) = self.pending.lock() {
-            pending.push((normalised.mean.without_autodiff(), unbiased.without_autodiff()));
+            pending.push((normalised.mean, unbiased));
         }
         normalised.output
     }
@@ -122,7 +139,7 @@ mod tests {
         let device = Device::flex().autodiff();
         let mut norm = Norm::new(NormKind::Batch, 3, 1e-5, &device);
         let x = Tensor::<4>::random([2, 3, 8, 8], Distribution::Normal(5.0, 2.0), &device);
-        let y = norm.forward(x);
+        let y = norm.forward(x, None, Activation::None);
         assert!((y.clone().powf_scalar(2.0).mean().into_scalar::<f32>() - 1.0).abs() < 1e-2);
         norm.fold_statistics();
         let mean = norm.running_mean.as_ref().unwrap().val().mean().into_scalar::<f32>();
@@ -134,7 +151,7 @@ mod tests {
         let device = Device::flex();
         let norm = Norm::new(NormKind::Group, 64, 1e-5, &device);
         let x = Tensor::<4>::random([2, 64, 4, 4], Distribution::Normal(-3.0, 2.0), &device);
-        assert!(norm.forward(x).mean().into_scalar::<f32>().abs() < 1e-4);
+        assert!(norm.forward(x, None, Activation::None).mean().into_scalar::<f32>().abs() < 1e-4);
     }
 
     #[test]
@@ -146,6 +163,6 @@ mod tests {
         let x = Tensor::<4>::random([1, 2, 3, 3], Distribution::Default, &device);
         let (scale, shift) = norm.folded().unwrap();
         let folded = x.clone() * scale.reshape([1, 2, 1, 1]) + shift.reshape([1, 2, 1, 1]);
-        assert!((norm.forward(x) - folded).abs().max().into_scalar::<f32>() < 1e-5);
+        assert!((norm.forward(x, None, Activation::None) - folded).abs().max().into_scalar::<f32>() < 1e-5);
     }
 }

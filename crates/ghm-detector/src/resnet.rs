@@ -1,10 +1,8 @@
 //! The backbone: a ResNet that gives C3, C4 and C5 (He et al. 2016).
 
 use burn::module::Module;
-use burn::tensor::module::max_pool2d;
-use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
-use ghm_conv::Activation;
+use ghm_conv::{Activation, max_pool_stem};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{ModelConfig, Style};
@@ -121,7 +119,7 @@ impl Resnet {
     /// `x [N, 3, H, W]` to C3, C4, C5 `[N, C, H / s, W / s]` with strides 8, 16, 32.
     pub fn forward(&self, x: Tensor<4>) -> [Tensor<4>; 3] {
         let x = self.stem.forward(x, None, Activation::Relu);
-        let mut x = max_pool2d(x, MaxPoolOptions::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]));
+        let mut x = max_pool_stem(x);
         let mut outputs = Vec::with_capacity(4);
         for stage in &self.stages {
             for block in stage {

@@ -130,8 +130,7 @@ fn nearest<'a>(name: &str, among: &'a [String]) -> Option<&'a String> {
 /// The network's tensors as a safetensors file's bytes, under its own names, with `metadata` in the header.
 pub fn save_model<M: Module>(network: &M, metadata: HashMap<String, String>) -> Result<Vec<u8>, DetectorError> {
     let tensors = named_tensors(network);
-    let bytes: Vec<Vec<u8>> =
-        tensors.iter().map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
     let refuse = |e: safetensors::SafeTensorError| DetectorError::Mismatch {
         path: "network".into(),
         problems: vec![e.to_string()],

@@ -105,13 +105,13 @@ pub fn write_detections(path: &Path, detections: &[Detection]) -> Result<(), Eva
         return Err(EvalError::Findings { origin: format!("the detections for {}", path.display()), findings });
     }
     let beside = path_beside(path);
-    write_synced(&beside, detections).and_then(|()| fs::rename(&beside, path)).and_then(|()| sync_folder(path)).map_err(
-        |source| {
-            // The first error is the one to report; there may be nothing to remove.
-            let _ = fs::remove_file(&beside);
-            EvalError::Write { path: path.to_path_buf(), source }
-        },
-    )
+    if let Err(source) = write_synced(&beside, detections).and_then(|()| fs::rename(&beside, path)) {
+        // The first error is the one to report; there may be nothing to remove.
+        let _ = fs::remove_file(&beside);
+        return Err(EvalError::Write { path: path.to_path_buf(), source });
+    }
+    sync_folder(path);
+    Ok(())
 }
 
 /// A name in the same folder, so that the rename never crosses a file system.
@@ -128,14 +128,10 @@ fn write_synced(path: &Path, detections: &[Detection]) -> io::Result<()> {
     writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-/// Makes the rename itself last, where the system lets a folder be synced.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => File::open(".")?.sync_all(),
+/// Makes the rename itself last. The file is whole either way, so a file system that cannot is no error.
+fn sync_folder(path: &Path) {
+    if let Some(folder) = path.parent().filter(|folder| cfg!(unix) && !folder.as_os_str().is_empty()) {
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
     }
 }
 

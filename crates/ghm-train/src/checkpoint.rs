@@ -202,8 +202,7 @@ mod tests {
     use ghm_detector::{Backbone, ModelConfig};
 
     fn network(seed: u64) -> RetinaNet {
-        let config =
-            ModelConfig { backbone: Backbone::Resnet18, channels: 8, head_depth: 0, ..ModelConfig::default() };
+        let config = ModelConfig { backbone: Backbone::Resnet18, channels: 8, head_depth: 0, ..ModelConfig::default() };
         RetinaNet::new(&config, 1, seed, &Device::flex()).unwrap()
     }
 

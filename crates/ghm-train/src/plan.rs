@@ -42,8 +42,7 @@ impl Plan {
         let root = recipe.data.root.clone();
         let source = ghm_data::open(&root)?;
         let train_name = choose(&source, recipe.data.train.as_deref(), &["train"])?.ok_or_else(|| {
-            let reason =
-                format!("no split is called train; set data.train to one of: {}", source.splits().join(", "));
+            let reason = format!("no split is called train; set data.train to one of: {}", source.splits().join(", "));
             TrainError::Split { root: root.clone(), reason }
         })?;
         let validation_name = choose(&source, recipe.data.validation.as_deref(), &["val", "test"])?;

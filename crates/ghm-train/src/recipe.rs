@@ -206,7 +206,9 @@ impl Recipe {
         }
         for text in overrides {
             apply(&mut table, text).map_err(|reason| refuse(text, reason))?;
-            if let Err(error) = checked(&table) && !error.contains("missing field") {
+            if let Err(error) = checked(&table)
+                && !error.contains("missing field")
+            {
                 return Err(refuse(text, error));
             }
         }
@@ -318,7 +320,10 @@ mod tests {
 
     #[test]
     fn overrides_reach_every_depth_with_every_type() {
-        assert_eq!(overridden("loss.classification.kind=focal").unwrap().loss.classification.kind, ClassificationKind::Focal);
+        assert_eq!(
+            overridden("loss.classification.kind=focal").unwrap().loss.classification.kind,
+            ClassificationKind::Focal
+        );
         assert_eq!(overridden("schedule.milestones=[3, 4]").unwrap().schedule.milestones, [3, 4]);
         assert_eq!(overridden("optimiser.learning_rate=1e-4").unwrap().optimiser.learning_rate, 1e-4);
         assert_eq!(overridden("data.root=/a b/c=d").unwrap().data.root, PathBuf::from("/a b/c=d"));

@@ -31,7 +31,8 @@ impl RunDirectory {
         if directory.recipe_path().is_file() {
             return Ok(directory);
         }
-        let reason = if root.is_dir() { "is not a run directory: it holds no recipe.toml" } else { "no such run directory" };
+        let reason =
+            if root.is_dir() { "is not a run directory: it holds no recipe.toml" } else { "no such run directory" };
         Err(TrainError::Damaged { path: root.to_owned(), reason: reason.into() })
     }
 
@@ -93,9 +94,7 @@ impl RunDirectory {
     /// Opens both logs for a run that has made `step` updates: later lines, of a session that was killed, are dropped.
     pub fn open_logs(&self, step: usize) -> Result<RunLogs, TrainError> {
         let (metrics, epochs) = (self.metrics_path(), self.epochs_path());
-        keep_lines(&metrics, |line| {
-            serde_json::from_str::<StepRecord>(line).is_ok_and(|record| record.step <= step)
-        })?;
+        keep_lines(&metrics, |line| serde_json::from_str::<StepRecord>(line).is_ok_and(|record| record.step <= step))?;
         keep_lines(&epochs, |line| {
             let made = line.split(',').nth(1).and_then(|column| column.parse::<usize>().ok());
             line == EpochRecord::HEADER || made.is_some_and(|made| made <= step)

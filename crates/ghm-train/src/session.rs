@@ -52,11 +52,7 @@ pub struct Session {
 impl Session {
     /// A fresh run: fresh weights, or the backbone of `model.weights`; writes the recipe. The second value says what
     /// was loaded.
-    pub fn start(
-        plan: Plan,
-        directory: RunDirectory,
-        device: &Device,
-    ) -> Result<(Self, Option<String>), TrainError> {
+    pub fn start(plan: Plan, directory: RunDirectory, device: &Device) -> Result<(Self, Option<String>), TrainError> {
         let mut session = Self::new(plan, directory, device)?;
         let model = &session.plan.recipe.model;
         let mut note = None;
@@ -212,11 +208,8 @@ impl Session {
             .collect();
         let targets = assign(&self.plan.recipe.model, &output.maps, &truths);
         let forward = clock.elapsed().as_secs_f64();
-        let rows = BatchTargets {
-            classes: &targets.classes,
-            deltas: &targets.deltas,
-            delta_weights: &targets.delta_weights,
-        };
+        let rows =
+            BatchTargets { classes: &targets.classes, deltas: &targets.deltas, delta_weights: &targets.delta_weights };
         let scale = 1.0 / self.plan.recipe.optimiser.accumulate as f32;
         let loss = self.criterion.forward(&output.logits, &output.deltas, &rows, scale)?;
         let after_loss = clock.elapsed().as_secs_f64();
@@ -229,12 +222,7 @@ impl Session {
         let gradients = loss.total.backward();
         self.optimiser.accumulate(&self.network, gradients);
         let end = clock.elapsed().as_secs_f64();
-        let time = StepTime {
-            forward,
-            loss: after_loss - forward,
-            backward: end - after_loss,
-            ..StepTime::default()
-        };
+        let time = StepTime { forward, loss: after_loss - forward, backward: end - after_loss, ..StepTime::default() };
         record.time.add(&time);
         Ok(())
     }

@@ -81,7 +81,11 @@ fn a_recipe_with_broken_syntax() {
 
 #[test]
 fn a_misspelt_key() {
-    training_refused(&Workplace::new(), &["optimiser.learning_rat=1"], &["learning_rat", "did you mean `learning_rate`"]);
+    training_refused(
+        &Workplace::new(),
+        &["optimiser.learning_rat=1"],
+        &["learning_rat", "did you mean `learning_rate`"],
+    );
 }
 
 #[test]
@@ -302,7 +306,13 @@ fn data_that_changed_between_stop_and_resume() {
 #[test]
 fn a_loss_that_is_not_finite_stops_with_step_pictures_and_checkpoint() {
     let place = Workplace::new();
-    let diverging = ["optimiser.learning_rate=1e30", "optimiser.kind=sgd", "optimiser.clip_norm=0", "schedule.warmup_steps=0", "checkpoint.every_steps=1"];
+    let diverging = [
+        "optimiser.learning_rate=1e30",
+        "optimiser.kind=sgd",
+        "optimiser.clip_norm=0",
+        "schedule.warmup_steps=0",
+        "checkpoint.every_steps=1",
+    ];
     let mut arguments = vec!["train", "recipe.toml", "--out", "run"];
     arguments.splice(2..2, diverging);
     refused(&place, &arguments, &["step ", "pictures [", "checkpoints/last", "learning_rate"]);

@@ -57,7 +57,11 @@ fn a_run_killed_twenty_times_ends_with_the_same_losses_and_weights() {
     assert!(weights(&place.path("killed")) == weights(&place.path("straight")), "the weights differ");
     let epochs = |run: &str| {
         let text = std::fs::read_to_string(place.path(run).join("epochs.csv")).unwrap();
-        text.lines().map(|line| line.split(',').enumerate().filter(|(i, _)| *i != 6).map(|(_, c)| c.to_owned()).collect::<Vec<_>>()).collect::<Vec<_>>()
+        text.lines()
+            .map(|line| {
+                line.split(',').enumerate().filter(|(i, _)| *i != 6).map(|(_, c)| c.to_owned()).collect::<Vec<_>>()
+            })
+            .collect::<Vec<_>>()
     };
     assert_eq!(epochs("killed"), epochs("straight"));
 }
@@ -69,7 +73,8 @@ fn an_interrupt_saves_and_the_run_goes_on_from_there() {
     let mut child =
         place.command(&["train", "recipe.toml", "--out", "stopped"]).stderr(Stdio::piped()).spawn().unwrap();
     let metrics = place.path("stopped/metrics.jsonl");
-    while child.try_wait().unwrap().is_none() && std::fs::read_to_string(&metrics).map_or(0, |t| t.lines().count()) < 3 {
+    while child.try_wait().unwrap().is_none() && std::fs::read_to_string(&metrics).map_or(0, |t| t.lines().count()) < 3
+    {
         std::thread::sleep(Duration::from_millis(5));
     }
     let interrupt = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

@@ -29,7 +29,9 @@ fn a_run_leaves_its_directory_and_the_other_verbs_read_it() {
 
     let said = place.done(&["predict", "run", "data/images/val", "--out", "seen", "--score", "0.01"]);
     assert!(said.contains("2 pictures"), "{said}");
-    let pictures = std::fs::read_dir(place.path("seen")).unwrap().filter(|e| e.as_ref().unwrap().path().extension().unwrap() == "png");
+    let pictures = std::fs::read_dir(place.path("seen"))
+        .unwrap()
+        .filter(|e| e.as_ref().unwrap().path().extension().unwrap() == "png");
     assert_eq!(pictures.count(), 2);
     assert!(place.path("seen/detections.json").is_file());
 
@@ -51,9 +53,24 @@ fn every_loss_optimiser_and_norm_trains() {
     let place = Workplace::new();
     let variants = [
         ["loss.classification.kind=focal", "loss.regression.kind=smooth_l1", "optimiser.kind=sgd", "model.norm=group"],
-        ["loss.classification.kind=cross_entropy", "loss.regression.kind=l1", "schedule.decay=steps", "model.head_norm=group"],
-        ["loss.classification.scope=batch", "loss.classification.ema=corrected", "optimiser.accumulate=3", "model.backbone=resnet50"],
-        ["loss.regression.normalise=bins", "loss.regression.ema=paper", "model.norm=frozen_batch", "model.frozen_stages=2"],
+        [
+            "loss.classification.kind=cross_entropy",
+            "loss.regression.kind=l1",
+            "schedule.decay=steps",
+            "model.head_norm=group",
+        ],
+        [
+            "loss.classification.scope=batch",
+            "loss.classification.ema=corrected",
+            "optimiser.accumulate=3",
+            "model.backbone=resnet50",
+        ],
+        [
+            "loss.regression.normalise=bins",
+            "loss.regression.ema=paper",
+            "model.norm=frozen_batch",
+            "model.frozen_stages=2",
+        ],
     ];
     for (index, variant) in variants.iter().enumerate() {
         let out = format!("run{index}");
@@ -84,7 +101,8 @@ fn real_data_official_numbers_are_reproduced() {
     let output = Workplace::new().ghm(&["eval", "--annotations", &truth, "--detections", &boxes, "--json"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let ours: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let expected: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("expected.json")).unwrap()).unwrap();
+    let expected: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.join("expected.json")).unwrap()).unwrap();
     for (name, value) in expected["order"].as_array().unwrap().iter().zip(expected["stats"].as_array().unwrap()) {
         let ours = ours[name.as_str().unwrap()].as_f64().unwrap();
         assert!((ours - value.as_f64().unwrap()).abs() < 1e-12, "{name}: {ours} against {value}");

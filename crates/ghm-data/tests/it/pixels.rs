@@ -521,6 +521,18 @@ fn an_epoch_begun_in_the_middle_is_the_tail_of_the_whole() {
 }
 
 #[test]
+fn every_place_and_epoch_has_a_draw_of_its_own() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut dataset = split(folder.path());
+    dataset.images = vec![dataset.images[0].clone(); 9];
+    let loader = loader(&dataset, 1);
+    let samples: Vec<_> = (0..3).flat_map(|epoch| loader.epoch(epoch, 0)).flat_map(|batch| batch.samples).collect();
+    for (index, sample) in samples.iter().enumerate() {
+        assert!(samples[..index].iter().all(|other| other.input_from_image != sample.input_from_image));
+    }
+}
+
+#[test]
 fn recycled_buffers_leave_no_trace_of_older_pictures() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let dataset = split(folder.path());
