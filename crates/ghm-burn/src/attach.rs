@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 /// A scalar whose value is `value` and whose gradient in `x` is `gradient`, both computed elsewhere.
 ///
 /// It is `sum(x * gradient)` with its value replaced, so burn's graph carries the gradient through without knowing the
-/// loss.
+/// loss. Where `x` holds something infinite the value is NaN, as the loss itself then is.
 ///
 /// # Shapes
 /// `gradient` has the elements of `x`, row by row; the result is `[1]`.
@@ -13,9 +13,9 @@ pub fn attach<const D: usize>(x: Tensor<D>, value: f64, gradient: Vec<f32>) -> T
     let constant = Tensor::<D>::from_data(TensorData::new(gradient, x.shape()), &x.device());
     // A non-finite logit makes the sum non-finite: the value is put in place of it, never added to it.
     let carrier = (x * constant).sum();
-    let zero = carrier.clone() - carrier.detach();
-    let device = zero.device();
-    zero + Tensor::<1>::from_floats([value as f32], &device)
+    let without = carrier.clone().detach();
+    let value = without.zeros_like() + value;
+    carrier - without + value
 }
 
 #[cfg(test)]

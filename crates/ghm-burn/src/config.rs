@@ -1,6 +1,6 @@
 //! Which losses, with which options: what a recipe says under `loss`.
 
-use ghm_loss::{DensityConfig, Ema, FocalConfig, Normalise};
+use ghm_loss::{DensityConfig, Ema, FocalConfig, MAX_BINS, Normalise};
 use serde::{Deserialize, Serialize};
 
 /// What one density is computed over.
@@ -139,6 +139,44 @@ impl RegressionConfig {
     /// The factor on the loss.
     pub fn weight(&self) -> f32 {
         self.weight.unwrap_or(if self.kind == RegressionKind::Ghm { 10.0 } else { 1.0 })
+    }
+}
+
+/// A loss option that is out of its range.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("loss.{key} = {value}: give {wanted}")]
+pub struct OptionError {
+    /// Its key under `loss`.
+    pub key: &'static str,
+    /// What it is.
+    pub value: f64,
+    /// What it may be.
+    pub wanted: &'static str,
+}
+
+impl LossConfig {
+    /// Refuses options out of their range, used or not, naming the key.
+    pub fn validate(&self) -> Result<(), OptionError> {
+        let (c, r) = (&self.classification, &self.regression);
+        let bins = "a whole number from 1 to 10000";
+        let momentum = "a number from 0 to below 1";
+        let (positive, not_negative) = ("a finite number above 0", "a finite number of at least 0");
+        let checks = [
+            ("classification.bins", c.bins as f64, (1..=MAX_BINS).contains(&c.bins), bins),
+            ("regression.bins", r.bins as f64, (1..=MAX_BINS).contains(&r.bins), bins),
+            ("classification.momentum", c.momentum, (0.0..1.0).contains(&c.momentum), momentum),
+            ("regression.momentum", r.momentum, (0.0..1.0).contains(&r.momentum), momentum),
+            ("classification.weight", c.weight.into(), c.weight >= 0.0 && c.weight.is_finite(), not_negative),
+            ("regression.weight", r.weight().into(), r.weight() >= 0.0 && r.weight().is_finite(), not_negative),
+            ("classification.alpha", c.alpha.into(), (0.0..=1.0).contains(&c.alpha), "a number from 0 to 1"),
+            ("classification.gamma", c.gamma.into(), c.gamma >= 0.0 && c.gamma.is_finite(), not_negative),
+            ("regression.mu", r.mu.into(), r.mu > 0.0 && r.mu.is_finite(), positive),
+            ("regression.beta", r.beta.into(), r.beta > 0.0 && r.beta.is_finite(), positive),
+        ];
+        match checks.into_iter().find(|(_, _, valid, _)| !valid) {
+            Some((key, value, _, wanted)) => Err(OptionError { key, value, wanted }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub mod config;
 pub mod criterion;
 
 pub use attach::attach;
-pub use config::{ClassificationConfig, ClassificationKind, LossConfig, RegressionConfig, RegressionKind, Scope};
+pub use config::{
+    ClassificationConfig, ClassificationKind, LossConfig, OptionError, RegressionConfig, RegressionKind, Scope,
+};
 pub use criterion::{BatchTargets, Criterion, CriterionState, DetectionLoss};
 pub use ghm_loss::{Ema, GradientDensity, LossError, Normalise};

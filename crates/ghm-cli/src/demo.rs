@@ -19,13 +19,11 @@ pub fn run(arguments: &DemoArguments) -> Result<ExitCode> {
     let device = device(&arguments.device)?;
     let out: PathBuf = arguments.out.clone().unwrap_or_else(|| free_path(Path::new("runs/demo")));
     let (data, run) = (out.join("data"), out.join("run"));
-    let mut overrides = vec![format!("data.root='{}'", data.display()), format!("seed={}", arguments.seed)];
+    let mut overrides = vec![format!("seed={}", arguments.seed)];
     overrides.extend_from_slice(&arguments.overrides);
-    let recipe = Recipe::parse(RECIPE, &overrides)?;
+    let recipe = Recipe::for_data(RECIPE, &data, &overrides)?;
     recipe.validate()?;
-    if out.exists() {
-        RunDirectory::create(&out)?; // refuses a folder that holds anything
-    }
+    RunDirectory::expect_free(&out)?;
     eprintln!("drawing scenes in {}", data.display());
     write_scenes(&SceneConfig { seed: arguments.seed, ..SceneConfig::default() }, &data)?;
     let (session, directory) = begin(plan(recipe)?, &run, &device)?;

@@ -18,8 +18,12 @@ pub fn free_path(wanted: &Path) -> PathBuf {
         return wanted.to_owned();
     }
     let numbered = |n: usize| {
-        let mut name = wanted.file_name().unwrap_or_default().to_owned();
+        let mut name = wanted.file_stem().unwrap_or_default().to_owned();
         name.push(format!("-{n}"));
+        if let Some(extension) = wanted.extension() {
+            name.push(".");
+            name.push(extension);
+        }
         wanted.with_file_name(name)
     };
     (2..).map(numbered).find(|path| !path.exists()).unwrap_or_else(|| wanted.to_owned())

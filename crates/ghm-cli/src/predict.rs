@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use ghm_data::{Dataset, ImageRecord, read_size};
 use ghm_eval::{Detection, write_detections};
 use ghm_report::{draw_boxes, write_png};
@@ -29,8 +29,9 @@ pub fn run(arguments: &PredictArguments) -> Result<ExitCode> {
     predictor.set_score(arguments.score);
     let out = arguments.out.clone().unwrap_or_else(|| free_path(&arguments.run.join("predictions")));
     let json_path = arguments.json.clone().unwrap_or_else(|| out.join("detections.json"));
-    if json_path.exists() {
-        bail!("{}: exists already and is not overwritten; give another --json or --out", json_path.display());
+    let list_path = out.join("images.json");
+    for path in [&json_path, &list_path] {
+        ensure!(!path.exists(), "{}: exists already and is not overwritten; give another --out", path.display());
     }
     std::fs::create_dir_all(&out).with_context(|| format!("{}: cannot be created", out.display()))?;
     let (dataset, unreadable) = dataset(&predictor, paths);

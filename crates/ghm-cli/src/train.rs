@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ghm_data::Skipped;
 use ghm_eval::Detection;
 use ghm_train::{Ended, EpochRecord, Observer, Plan, Recipe, RunDirectory, Session, StepRecord, open_device};
@@ -39,9 +39,7 @@ fn start(arguments: &TrainArguments, device: &burn::tensor::Device) -> Result<(S
     let given = arguments.recipe.clone().unwrap_or_default();
     let (recipe, name) = read(&given, &arguments.overrides)?;
     let out = arguments.out.clone().unwrap_or_else(|| free_path(&Path::new("runs").join(name)));
-    if out.exists() {
-        RunDirectory::create(&out)?; // refuses before the data are read
-    }
+    RunDirectory::expect_free(&out)?; // before the data are read
     let plan = plan(recipe)?;
     begin(plan, &out, device)
 }
@@ -52,13 +50,7 @@ fn read(given: &Path, overrides: &[String]) -> Result<(Recipe, PathBuf)> {
     if given.extension().is_some_and(|e| e == "toml") {
         return Ok((Recipe::read(given, overrides)?, stem.into()));
     }
-    let mut all = vec![format!("data.root={}", toml_text(given))];
-    all.extend_from_slice(overrides);
-    Ok((Recipe::parse(DEFAULT_RECIPE, &all)?, stem.into()))
-}
-
-fn toml_text(path: &Path) -> String {
-    format!("'{}'", path.display())
+    Ok((Recipe::for_data(DEFAULT_RECIPE, given, overrides)?, stem.into()))
 }
 
 /// Opens a device, saying what is to be said about it.
@@ -78,24 +70,36 @@ pub fn plan(recipe: Recipe) -> Result<Plan> {
     }
     match plan.findings.len() {
         0 => {}
-        n => eprintln!("warning: {n} defects in the labels; the records named are left out of training"),
+        n => eprintln!("warning: {n} defects in the labels; the records are left out of training (all: findings.txt)"),
     }
     Ok(plan)
+}
+
+/// Writes all defects of a run's data, one a line.
+fn write_findings(findings: &[ghm_data::Finding], out: &Path) -> Result<()> {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let path = out.join("findings.txt");
+    std::fs::write(&path, lines.join("\n") + "\n").with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// Starts a run in a new folder.
 pub fn begin(plan: Plan, out: &Path, device: &burn::tensor::Device) -> Result<(Session, RunDirectory)> {
     let directory = RunDirectory::create(out)?;
-    match Session::start(plan, directory.clone(), device) {
+    let findings = plan.findings.clone();
+    let started = Session::start(plan, directory.clone(), device);
+    match started {
         Ok((session, note)) => {
             if let Some(note) = note {
                 eprintln!("weights: {note}");
             }
+            write_findings(&findings, out)?;
             Ok((session, directory))
         }
         Err(error) => {
-            // Nothing was trained: leave no half a run directory behind.
-            let _ = std::fs::remove_dir_all(out);
+            directory.withdraw(); // nothing was trained
             Err(error.into())
         }
     }

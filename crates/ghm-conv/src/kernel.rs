@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::gemm::{Into, Matrix, Workers, multiply};
 use crate::geometry::{Activation, Geometry};
+use crate::relu::relu;
 
 /// Output positions in a tile: the column matrix of a 3x3 convolution over 256 channels then takes 4.7 MB.
 const TILE_POSITIONS: usize = 512;
@@ -132,7 +133,7 @@ fn write_tile(g: &Geometry, tile: &Range<usize>, product: &[f32], finish: Finish
             }
         }
         if finish.activation == Activation::Relu {
-            part.iter_mut().for_each(|t| *t = t.max(0.0));
+            part.iter_mut().for_each(relu);
         }
     }
 }

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::geometry::Activation;
+use crate::relu::relu;
 
 /// Sizes of a batch of maps: `N` pictures, `C` channels, `area = H * W`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +101,7 @@ pub fn forward(maps: &Maps, input: NormInput) -> (Vec<f32>, Vec<ChannelStatistic
                 plane.iter_mut().zip(maps.plane(residual, picture, channel)).for_each(|(y, r)| *y += r);
             }
             if input.activation == Activation::Relu {
-                plane.iter_mut().for_each(|y| *y = y.max(0.0));
+                plane.iter_mut().for_each(relu);
             }
         }
         statistics

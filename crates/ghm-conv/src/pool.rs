@@ -64,8 +64,8 @@ impl Maps {
             *best = f32::NEG_INFINITY;
             for y in row.saturating_sub(1)..(row + 2).min(height) {
                 for at in y * width + column.saturating_sub(1)..y * width + (column + 2).min(width) {
-                    // Written so that NaN wins and stays.
-                    if !(x[at] <= *best) {
+                    // NaN wins and stays.
+                    if x[at] > *best || (x[at].is_nan() && !best.is_nan()) {
                         (*best, *winner) = (x[at], at as u32);
                     }
                 }

@@ -1,17 +1,24 @@
-//! The gradient of a ReLU from its output.
+//! A ReLU in place, and its gradient from its output; NaN passes through both.
 
 use rayon::prelude::*;
 
 /// Elements that one thread takes at a time.
 const CHUNK: usize = 1 << 14;
 
-/// `outgoing` where `activated` is above 0, and 0 elsewhere.
+/// `max(value, 0)`; NaN stays, so that a diverged network shows.
+pub(crate) fn relu(value: &mut f32) {
+    if *value < 0.0 {
+        *value = 0.0;
+    }
+}
+
+/// `outgoing` where `activated` is above 0 or NaN, and 0 elsewhere.
 pub(crate) fn masked(outgoing: &[f32], activated: &[f32]) -> Vec<f32> {
     let mut masked = vec![0.0; outgoing.len()];
     let inputs = outgoing.par_chunks(CHUNK).zip(activated.par_chunks(CHUNK));
     masked.par_chunks_mut(CHUNK).zip(inputs).for_each(|(masked, (outgoing, activated))| {
         let pairs = outgoing.iter().zip(activated);
-        masked.iter_mut().zip(pairs).for_each(|(m, (g, y))| *m = if *y > 0.0 { *g } else { 0.0 });
+        masked.iter_mut().zip(pairs).for_each(|(m, (g, y))| *m = if *y <= 0.0 { 0.0 } else { *g });
     });
     masked
 }

@@ -36,7 +36,7 @@ pub struct Targets {
 
 /// Assigns every anchor of a batch whose levels have `maps` rows and columns.
 ///
-/// Anchors of cells beyond a picture's own content are left out: they look at padding.
+/// Background anchors of cells beyond a picture's own content are left out: they look at padding.
 pub fn assign(config: &ModelConfig, maps: &[[usize; 2]], truths: &[ImageTruth]) -> Targets {
     let levels: Vec<Vec<Bbox>> =
         maps.iter().enumerate().map(|(l, [rows, columns])| config.anchors.level_anchors(l, *rows, *columns)).collect();

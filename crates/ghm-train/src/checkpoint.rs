@@ -85,6 +85,11 @@ impl Checkpoint {
         }))
     }
 
+    /// Whether a checkpoint was ever completed at `path`: half a first one, left by a crash, does not count.
+    pub fn exists(path: &Path) -> bool {
+        path.is_dir() || sibling(path, "old").is_dir() || Self::read_folder(&sibling(path, "new")).is_ok()
+    }
+
     fn read_folder(folder: &Path) -> Result<Self, TrainError> {
         let path = folder.join(STATE);
         let damaged = |path: &Path, reason: String| TrainError::Damaged { path: path.to_owned(), reason };
@@ -250,6 +255,18 @@ mod tests {
         written(folder.path(), 2);
         assert_eq!(Checkpoint::read(&path).unwrap().state.step, 2);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn half_a_first_checkpoint_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("last");
+        fs::create_dir(sibling(&path, "new")).unwrap();
+        fs::write(sibling(&path, "new").join(MODEL), b"half").unwrap();
+        assert!(!Checkpoint::exists(&path));
+        written(folder.path(), 1);
+        fs::rename(&path, sibling(&path, "new")).unwrap();
+        assert!(Checkpoint::exists(&path));
     }
 
     #[test]

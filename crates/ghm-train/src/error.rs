@@ -36,6 +36,9 @@ pub enum TrainError {
     #[error(transparent)]
     Detector(#[from] DetectorError),
     /// A loss option is out of range.
+    #[error(transparent)]
+    LossOption(#[from] ghm_burn::OptionError),
+    /// A loss refused its input.
     #[error("loss: {0}")]
     Loss(#[from] ghm_burn::LossError),
     /// The evaluation refused its input.

@@ -6,6 +6,7 @@
 //! | [`plan`] | the recipe checked against the data: what will be trained on what |
 //! | [`device`] | `cpu`, `cuda:0` |
 //! | [`schedule`] | the learning rate of every step |
+//! | [`adamw`] | AdamW in one pass |
 //! | [`optimise`] | one update: accumulated, clipped by the global norm, applied |
 //! | [`session`] | the loop |
 //! | [`step_record`] | what a step and an epoch leave behind |
@@ -24,6 +25,7 @@
 //! # Ok::<(), ghm_train::TrainError>(())
 //! ```
 
+pub mod adamw;
 pub mod checkpoint;
 pub mod device;
 pub mod error;

@@ -3,15 +3,13 @@
 use burn::module::{ModuleVisitor, Param};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::prelude::Module;
 use burn::tensor::{Bytes, Gradients, Tensor};
 use ghm_detector::RetinaNet;
 
+use crate::adamw::OnePassAdamW;
 use crate::recipe::{OptimiserConfig, OptimiserKind};
-
-/// Adam's guard against division by zero, as everybody has it.
-const EPSILON: f32 = 1e-8;
 
 /// The update rule with its state.
 pub struct Optimiser {
@@ -34,9 +32,7 @@ impl Optimiser {
                     )
                     .init()
             }
-            OptimiserKind::Adamw => {
-                AdamWConfig::new().with_epsilon(EPSILON).with_weight_decay(config.weight_decay as f32).init()
-            }
+            OptimiserKind::Adamw => OnePassAdamW::new(config.weight_decay).into(),
         };
         Self { rule, clip_norm: config.clip_norm, accumulated: GradientsAccumulator::new() }
     }

@@ -1,6 +1,6 @@
 //! The recipe checked against the data: what will be trained on what.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ghm_data::{AugmentConfig, Category, Dataset, Finding, LoaderConfig, Order, Pipeline, Source, check_findings};
@@ -40,6 +40,9 @@ impl Plan {
     pub fn new(mut recipe: Recipe) -> Result<Self, TrainError> {
         recipe.validate()?;
         let root = recipe.data.root.clone();
+        // The resolved recipe is read again from anywhere.
+        recipe.data.root = absolute(&root);
+        recipe.model.weights = recipe.model.weights.as_deref().map(absolute);
         let source = ghm_data::open(&root)?;
         let train_name = choose(&source, recipe.data.train.as_deref(), &["train"])?.ok_or_else(|| {
             let reason = format!("no split is called train; set data.train to one of: {}", source.splits().join(", "));
@@ -158,6 +161,10 @@ fn choose(source: &Source, named: Option<&str>, prefixes: &[&str]) -> Result<Opt
         }
     }
     Ok(None)
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn same_classes(root: &Path, train: &Split, validation: &Split) -> Result<(), TrainError> {

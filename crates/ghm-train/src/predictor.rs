@@ -42,7 +42,7 @@ impl Predictor {
     pub fn open(directory: &RunDirectory, device: &Device) -> Result<Self, TrainError> {
         let recipe = directory.read_recipe()?;
         let best = directory.checkpoint_path("best");
-        let path = if best.is_dir() { best } else { directory.checkpoint_path("last") };
+        let path = if Checkpoint::exists(&best) { best } else { directory.checkpoint_path("last") };
         Self::from_checkpoint(&path, recipe, device)
     }
 

@@ -215,6 +215,14 @@ impl Recipe {
         checked(&table).map_err(|reason| refuse(origin, reason))
     }
 
+    /// Reads a recipe from its text for the data set at `root`, and applies `key=value` overrides.
+    pub fn for_data(text: &str, root: &Path, overrides: &[String]) -> Result<Self, TrainError> {
+        let root = Value::String(root.to_string_lossy().into_owned());
+        let mut all = vec![format!("data.root={root}")];
+        all.extend_from_slice(overrides);
+        Self::parse(text, &all)
+    }
+
     /// The recipe as a file that gives it back.
     pub fn to_toml(&self) -> Result<String, TrainError> {
         toml::to_string(self).map_err(|e| TrainError::Recipe { origin: "recipe".into(), reason: e.to_string() })
@@ -231,6 +239,7 @@ impl Recipe {
     /// Refuses numbers out of their range, naming the key.
     pub fn validate(&self) -> Result<(), TrainError> {
         self.model.validate()?;
+        self.loss.validate()?;
         self.input.check()?;
         self.augment.check()?;
         let (optimiser, schedule) = (&self.optimiser, &self.schedule);
@@ -335,6 +344,14 @@ mod tests {
         assert!(message.contains("did you mean `schedule`"), "{message}");
         let message = overridden("loss.classification.kind=vocal").unwrap_err().to_string();
         assert!(message.contains("did you mean `focal`"), "{message}");
+    }
+
+    #[test]
+    fn a_data_path_may_hold_any_quote() {
+        for root in ["Bob's photos", "a \"b\" c", "back\\slash"] {
+            let recipe = Recipe::for_data(MINIMAL, Path::new(root), &[]).unwrap();
+            assert_eq!(recipe.data.root, PathBuf::from(root));
+        }
     }
 
     #[test]

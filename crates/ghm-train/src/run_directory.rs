@@ -17,12 +17,22 @@ pub struct RunDirectory {
 impl RunDirectory {
     /// A new folder; one that holds anything is refused.
     pub fn create(root: &Path) -> Result<Self, TrainError> {
-        let occupied = fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some());
-        if occupied || root.is_file() {
-            return Err(TrainError::Exists(root.to_owned()));
-        }
+        Self::expect_free(root)?;
         fs::create_dir_all(root.join("checkpoints")).map_err(io(root, "cannot create the run directory"))?;
         Ok(Self { root: root.to_owned() })
+    }
+
+    /// Refuses a path at which there is anything but an empty folder, or one that a run was killed in before it began.
+    pub fn expect_free(root: &Path) -> Result<(), TrainError> {
+        let begun = |path: &Path| path.ends_with("checkpoints") && is_empty(path);
+        let occupied = fs::read_dir(root).is_ok_and(|entries| entries.flatten().any(|entry| !begun(&entry.path())));
+        if occupied || root.is_file() { Err(TrainError::Exists(root.to_owned())) } else { Ok(()) }
+    }
+
+    /// Removes what [`RunDirectory::create`] made, as long as nothing else is in it.
+    pub fn withdraw(self) {
+        let _ = fs::remove_dir(self.root.join("checkpoints"));
+        let _ = fs::remove_dir(&self.root);
     }
 
     /// The folder of an earlier run.
@@ -107,6 +117,10 @@ impl RunDirectory {
     }
 }
 
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 /// The two logs of a run, open for appending.
 #[derive(Debug)]
 pub struct RunLogs {
@@ -118,7 +132,7 @@ pub struct RunLogs {
 impl RunLogs {
     /// Adds an update.
     pub fn step(&mut self, record: &StepRecord) -> Result<(), TrainError> {
-        let mut line = serde_json::to_string(record).unwrap_or_default();
+        let mut line = serde_json::to_string(record).map_err(|e| io(&self.paths.0, "cannot be written")(e.into()))?;
         line.push('\n');
         self.metrics.write_all(line.as_bytes()).map_err(io(&self.paths.0, "cannot be written"))
     }
@@ -197,6 +211,16 @@ mod tests {
         let message = RunDirectory::create(folder.path()).unwrap_err().to_string();
         assert!(message.contains("never overwritten"), "{message}");
         assert_eq!(fs::read_to_string(folder.path().join("mine.txt")).unwrap(), "x");
+    }
+
+    #[test]
+    fn an_empty_folder_and_one_that_was_only_begun_are_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = RunDirectory::create(folder.path()).unwrap();
+        let again = RunDirectory::create(folder.path()).unwrap();
+        assert_eq!(directory, again);
+        again.withdraw();
+        assert!(!folder.path().exists());
     }
 
     #[test]

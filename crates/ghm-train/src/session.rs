@@ -13,6 +13,7 @@ use ghm_detector::{RetinaNet, load_backbone, load_model};
 use ghm_eval::{Evaluation, GroundTruth, evaluate, write_detections};
 
 use crate::checkpoint::write_checkpoint;
+use crate::error::io;
 use crate::optimise::Optimiser;
 use crate::plan::Plan;
 use crate::predictor::{Predictor, pixels};
@@ -69,7 +70,7 @@ impl Session {
     pub fn resume(plan: Plan, directory: RunDirectory, device: &Device) -> Result<Self, TrainError> {
         let mut session = Self::new(plan, directory, device)?;
         let path = session.directory.checkpoint_path("last");
-        if !path.parent().is_some_and(|p| std::fs::read_dir(p).is_ok_and(|mut d| d.next().is_some())) {
+        if !Checkpoint::exists(&path) {
             // Stopped before the first checkpoint: from the start, with the same fresh weights.
             return Self::start(session.plan, session.directory, device).map(|(session, _)| session);
         }
@@ -176,7 +177,10 @@ impl Session {
         let mut image_ids = Vec::new();
         for _ in 0..self.plan.recipe.optimiser.accumulate {
             let waiting = Instant::now();
-            let Some(batch) = batches.next() else { break };
+            let Some(batch) = batches.next() else {
+                let reason = "the loader ended before its epoch did".to_owned();
+                return Err(TrainError::Damaged { path: self.plan.recipe.data.root.clone(), reason });
+            };
             record.time.data += waiting.elapsed().as_secs_f64();
             self.count_skipped(&batch.skipped, observer);
             if !batch.samples.is_empty() {
@@ -303,8 +307,9 @@ impl Session {
         let truth = GroundTruth::from_coco_json(ghm_data::to_coco_json(&validation.dataset), &validation.name)?;
         let evaluation = evaluate(&truth, &predictions.detections)?;
         write_detections(&self.directory.detections_path(), &predictions.detections)?;
-        let json = serde_json::to_vec_pretty(&evaluation).unwrap_or_default();
-        replace_file(&self.directory.evaluation_path(), &json)?;
+        let path = self.directory.evaluation_path();
+        let json = serde_json::to_vec_pretty(&evaluation).map_err(|e| io(&path, "cannot be written")(e.into()))?;
+        replace_file(&path, &json)?;
         Ok(Some(evaluation))
     }
 

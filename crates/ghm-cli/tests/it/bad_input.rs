@@ -105,7 +105,11 @@ fn a_number_out_of_range() {
 
 #[test]
 fn bins_out_of_range() {
-    training_refused(&Workplace::new(), &["loss.classification.bins=0"], &["bins", "0"]);
+    training_refused(
+        &Workplace::new(),
+        &["loss.classification.bins=0"],
+        &["loss.classification.bins = 0", "1 to 10000"],
+    );
 }
 
 #[test]
@@ -117,7 +121,7 @@ fn a_missing_data_folder() {
 fn an_empty_data_folder() {
     let place = Workplace::new();
     fs::create_dir(place.path("hollow")).unwrap();
-    training_refused(&place, &["data.root=hollow"], &["hollow", "COCO"]);
+    training_refused(&place, &["data.root=hollow"], &["hollow", "no data set found"]);
 }
 
 #[test]

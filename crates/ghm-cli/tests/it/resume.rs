@@ -29,8 +29,12 @@ fn weights(run: &Path) -> Vec<u8> {
 #[test]
 fn a_run_killed_twenty_times_ends_with_the_same_losses_and_weights() {
     let place = Workplace::new();
-    let long = ["schedule.epochs=6", "evaluation.every=3"];
+    let long = ["schedule.epochs=40", "evaluation.every=20"];
+    let clock = std::time::Instant::now();
     place.done(&["train", "recipe.toml", long[0], long[1], "--out", "straight"]);
+    // Twenty lives that together last about as long as the straight run, each a random part of two shares.
+    let share = clock.elapsed().as_millis() as u64 / KILLS;
+    let mut saved = 0;
     let mut delay = 0x9e37_79b9_u64;
     let mut killed = 0;
     for kill in 0..KILLS {
@@ -40,18 +44,20 @@ fn a_run_killed_twenty_times_ends_with_the_same_losses_and_weights() {
         };
         let mut child = place.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         delay = delay.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(kill);
-        std::thread::sleep(Duration::from_millis(60 + (delay >> 33) % 500));
+        std::thread::sleep(Duration::from_millis(share + (delay >> 33) % (2 * share)));
         if child.try_wait().unwrap().is_none() {
             killed += 1;
         }
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(!text(&output.stderr).contains("error"), "{}", text(&output.stderr));
+        saved += u64::from(place.path("killed/checkpoints/last/state.json").is_file());
         if !place.path("killed/recipe.toml").is_file() && place.path("killed").exists() {
             std::fs::remove_dir_all(place.path("killed")).unwrap(); // killed before the run had begun
         }
     }
     assert!(killed >= KILLS / 2, "only {killed} kills came in time");
+    assert!(saved >= KILLS / 2, "only {saved} kills came after a checkpoint");
     place.done(&["train", "--resume", "killed"]);
     assert_eq!(losses(&place.path("killed")), losses(&place.path("straight")));
     assert!(weights(&place.path("killed")) == weights(&place.path("straight")), "the weights differ");

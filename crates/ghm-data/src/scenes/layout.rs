@@ -15,7 +15,7 @@ const MOST_IOU: f32 = 0.2;
 /// The part of an object's pixels that stays visible, at least; what lies outside the picture counts as hidden.
 const LEAST_VISIBLE: f32 = 0.55;
 /// The height for which the sizes below are stated; smaller pictures get smaller objects, larger ones larger.
-const REFERENCE_HEIGHT: f32 = 160.0;
+const REFERENCE_HEIGHT: f32 = 120.0;
 
 /// An object that has its place.
 pub(super) struct Placed {
@@ -83,7 +83,7 @@ fn visible_box(outline: &Outline, config: &SceneConfig) -> Option<Bbox> {
     bbox.is_proper().then_some(bbox)
 }
 
-/// A long side in pixels: for pictures 160 high mostly 26 to 72, seldom 14 to 26 or 72 to 90.
+/// A long side in pixels: for pictures 120 high mostly 26 to 72, seldom 14 to 26 or 72 to 90.
 fn roll_size(config: &SceneConfig, dice: &mut Dice) -> f32 {
     let scale = config.width.min(config.height) as f32 / REFERENCE_HEIGHT;
     let size = match dice.unit() {

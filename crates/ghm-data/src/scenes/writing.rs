@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jpeg_encoder::{ColorType, Encoder};
+use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -197,10 +198,9 @@ fn write_split(config: &SceneConfig, split: SceneSplit, out: &Path) -> Result<Ve
 
 fn write_picture(scene: &Scene, path: &Path) -> Result<(), ScenesError> {
     let encode_error = |reason: String| ScenesError::Encode { path: path.to_path_buf(), reason };
-    let side = |length: u32| u16::try_from(length).map_err(|error| encode_error(error.to_string()));
     let mut bytes = Vec::new();
-    Encoder::new(&mut bytes, JPEG_QUALITY)
-        .encode(&scene.pixels, side(scene.width)?, side(scene.height)?, ColorType::Rgb)
+    JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)
+        .encode(&scene.pixels, scene.width, scene.height, ExtendedColorType::Rgb8)
         .map_err(|error| encode_error(error.to_string()))?;
     fs::write(path, bytes).map_err(|source| ScenesError::Io { path: path.to_path_buf(), source })
 }
