@@ -43,6 +43,9 @@ pub struct ClassificationConfig {
     pub ema: Ema,
     /// GHM: what the density is computed over.
     pub scope: Scope,
+    /// GHM: the most that the harmonising parameter may be, above 0; nothing holds it where absent, as published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cap: Option<f64>,
     /// Focal: weight of the positives.
     pub alpha: f32,
     /// Focal: focusing exponent.
@@ -59,6 +62,7 @@ impl Default for ClassificationConfig {
             normalise: Normalise::Nonempty,
             ema: Ema::Released,
             scope: Scope::Level,
+            cap: None,
             alpha: 0.25,
             gamma: 2.0,
         }
@@ -68,7 +72,8 @@ impl Default for ClassificationConfig {
 impl ClassificationConfig {
     /// The density's options.
     pub fn density(&self) -> DensityConfig {
-        DensityConfig { bins: self.bins, momentum: self.momentum, normalise: self.normalise, ema: self.ema }
+        let Self { bins, momentum, normalise, ema, cap, .. } = *self;
+        DensityConfig { bins, momentum, normalise, ema, cap }
     }
 
     /// Focal loss's options.
@@ -110,6 +115,9 @@ pub struct RegressionConfig {
     pub ema: Ema,
     /// GHM: what the density is computed over.
     pub scope: Scope,
+    /// GHM: the most that the harmonising parameter may be, above 0; nothing holds it where absent, as published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cap: Option<f64>,
     /// Smooth L1: where square turns to linear, above 0.
     pub beta: f32,
 }
@@ -125,6 +133,7 @@ impl Default for RegressionConfig {
             normalise: Normalise::Nonempty,
             ema: Ema::Released,
             scope: Scope::Level,
+            cap: None,
             beta: 0.11,
         }
     }
@@ -133,7 +142,8 @@ impl Default for RegressionConfig {
 impl RegressionConfig {
     /// The density's options.
     pub fn density(&self) -> DensityConfig {
-        DensityConfig { bins: self.bins, momentum: self.momentum, normalise: self.normalise, ema: self.ema }
+        let Self { bins, momentum, normalise, ema, cap, .. } = *self;
+        DensityConfig { bins, momentum, normalise, ema, cap }
     }
 
     /// The factor on the loss.
@@ -168,6 +178,8 @@ impl LossConfig {
             ("regression.momentum", r.momentum, (0.0..1.0).contains(&r.momentum), momentum),
             ("classification.weight", c.weight.into(), c.weight >= 0.0 && c.weight.is_finite(), not_negative),
             ("regression.weight", r.weight().into(), r.weight() >= 0.0 && r.weight().is_finite(), not_negative),
+            ("classification.cap", c.cap.unwrap_or(1.0), c.cap.is_none_or(|v| v > 0.0 && v.is_finite()), positive),
+            ("regression.cap", r.cap.unwrap_or(1.0), r.cap.is_none_or(|v| v > 0.0 && v.is_finite()), positive),
             ("classification.alpha", c.alpha.into(), (0.0..=1.0).contains(&c.alpha), "a number from 0 to 1"),
             ("classification.gamma", c.gamma.into(), c.gamma >= 0.0 && c.gamma.is_finite(), not_negative),
             ("regression.mu", r.mu.into(), r.mu > 0.0 && r.mu.is_finite(), positive),

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use ghm_data::{Dataset, ImageRecord, read_size};
 use ghm_eval::{Detection, write_detections};
-use ghm_report::{draw_boxes, write_png};
+use ghm_report::write_png;
 use ghm_train::{Predictor, RunDirectory};
 use serde_json::json;
 
 use crate::arguments::PredictArguments;
 use crate::output::{free_path, print};
-use crate::samples::{drawn, open_picture};
+use crate::samples::{annotated, drawn, open_picture};
 use crate::train::device;
 
 /// Endings of the files taken from a folder.
@@ -108,9 +108,9 @@ fn draw(dataset: &Dataset, detections: &[Detection], predictor: &Predictor, out:
     let mut list = Vec::new();
     for image in &dataset.images {
         list.push(json!({"id": image.id, "file_name": image.file_name, "width": image.width, "height": image.height}));
-        let Ok(mut picture) = open_picture(&image.path) else { continue };
+        let Ok(picture) = open_picture(&image.path) else { continue };
         let boxes = of_image.get(&image.id).cloned().unwrap_or_default();
-        draw_boxes(&mut picture, &drawn(boxes.into_iter(), predictor.categories()));
+        let picture = annotated(&picture, drawn(boxes.into_iter(), predictor.categories()));
         let stem = image.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         write_png(&picture, &free_path(&out.join(format!("{stem}.png"))))?;
     }

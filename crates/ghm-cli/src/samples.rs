@@ -7,12 +7,15 @@ use anyhow::{Context, Result};
 use ghm_boxes::Bbox;
 use ghm_data::{Category, ImageRecord, decode};
 use ghm_eval::Detection;
-use ghm_report::{DrawnBox, class_colour, draw_boxes, side_by_side, write_png};
+use ghm_report::{DrawnBox, class_colour, draw_boxes, enlarge, side_by_side, write_png};
 use ghm_train::{Observer, Plan};
 use image::RgbImage;
 
 /// How many pictures are drawn.
 const PICTURES: usize = 8;
+
+/// The width in pixels that a narrower picture is enlarged to, in whole steps.
+const LEGIBLE: u32 = 400;
 
 /// Boxes at or below this score are not drawn.
 const SCORE: f64 = 0.3;
@@ -33,11 +36,10 @@ impl Samples {
         std::fs::create_dir_all(&self.folder).with_context(|| format!("{}", self.folder.display()))?;
         for image in validation.dataset.images.iter().take(PICTURES) {
             // A picture that cannot be read has been reported already.
-            let Ok(mut found) = open_picture(&image.path) else { continue };
-            let mut truth = found.clone();
-            draw_boxes(&mut truth, &labels(image, plan.categories()));
+            let Ok(picture) = open_picture(&image.path) else { continue };
+            let truth = annotated(&picture, labels(image, plan.categories()));
             let of_image = detections.iter().filter(|d| d.image_id == image.id && d.score > SCORE);
-            draw_boxes(&mut found, &drawn(of_image, plan.categories()));
+            let found = annotated(&picture, drawn(of_image, plan.categories()));
             let path = self.folder.join(format!("{:06}.png", image.id));
             write_png(&side_by_side(&truth, &found), &path)?;
         }
@@ -58,6 +60,17 @@ pub fn open_picture(path: &Path) -> Result<RgbImage> {
     let picture = decode(path)?;
     let (width, height) = (picture.width as u32, picture.height as u32);
     RgbImage::from_raw(width, height, picture.pixels).context("the picture has no pixels")
+}
+
+/// A picture with boxes; a small one is enlarged first, so that their labels can be read.
+pub fn annotated(picture: &RgbImage, mut boxes: Vec<DrawnBox>) -> RgbImage {
+    let factor = (LEGIBLE / picture.width().max(1)).max(1);
+    let mut large = enlarge(picture, factor);
+    for drawn in &mut boxes {
+        drawn.bbox_in_image = drawn.bbox_in_image.scale(factor as f32, factor as f32);
+    }
+    draw_boxes(&mut large, &boxes);
+    large
 }
 
 fn labels(image: &ImageRecord, categories: &[Category]) -> Vec<DrawnBox> {

@@ -142,7 +142,7 @@ mod tests {
         let crowd = [Bbox::new(0.0, 0.0, 12.0, 12.0)];
         let narrow = ImageTruth { content_size: (16, 32), ..truth(&[], &[], &crowd) };
         let targets = assign(&config(), &MAPS, &[narrow]);
-        assert_eq!(targets.classes[0], IGNORED); // half inside the crowd
+        assert_eq!(targets.classes[4 + 1], IGNORED); // 144 of its 256 px inside the crowd
         assert_eq!(targets.classes[3], IGNORED); // column 3 starts at 24 px, beyond 16
         assert_eq!(targets.classes[4 * 3 + 1], BACKGROUND);
     }

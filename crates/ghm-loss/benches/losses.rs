@@ -24,7 +24,8 @@ fn classification(criterion: &mut Criterion) {
     let rows: Vec<i32> = (0..ROWS).map(entry).collect();
     let targets = Targets::ClassIndex { rows: &rows, classes: CLASSES };
     let mut gradient = vec![0.0; logits.len()];
-    let config = DensityConfig { bins: 30, momentum: 0.75, normalise: Normalise::Nonempty, ema: Ema::Released };
+    let config =
+        DensityConfig { bins: 30, momentum: 0.75, normalise: Normalise::Nonempty, ema: Ema::Released, cap: None };
     let mut density = GradientDensity::new(config).expect("the settings are in range");
 
     let mut group = criterion.benchmark_group("classification");

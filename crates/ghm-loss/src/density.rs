@@ -47,6 +47,10 @@ pub struct DensityConfig {
     /// How the counts of a call join those of the calls before.
     #[serde(default)]
     pub ema: Ema,
+    /// The most that `beta` may be, above 0; nothing holds it where absent, as published. It keeps the few examples of
+    /// a sparse bin from outweighing the crowd many hundred times over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<f64>,
 }
 
 /// The gradient density by unit regions, and its moving average: all the state GHM has, as a plain value.
@@ -99,6 +103,9 @@ impl GradientDensity {
             (1..=MAX_BINS).contains(&config.bins)
         })?;
         expect_setting("momentum", config.momentum, "a number of at least 0 and below 1", |m| (0.0..1.0).contains(&m))?;
+        if let Some(cap) = config.cap {
+            expect_setting("cap", cap, "a finite number above 0", |cap| cap > 0.0 && cap.is_finite())?;
+        }
         Ok(Self { config, counts: vec![0.0; config.bins], steps: 0 })
     }
 
@@ -146,8 +153,11 @@ impl GradientDensity {
             Normalise::Bins => self.config.bins,
             Normalise::Nonempty => counts.iter().filter(|&&count| count > 0).count(),
         };
+        // A factor is beta over the number of examples of the call.
+        let examples = counts.iter().sum::<u64>().max(1) as f64;
+        let most = self.config.cap.map_or(f64::INFINITY, |cap| cap / examples);
         let factor = |count: f64| if count > 0.0 && divisor > 0 { self.bias() / (count * divisor as f64) } else { 0.0 };
-        Ok(BinWeights { factors: self.counts.iter().map(|&count| factor(count)).collect() })
+        Ok(BinWeights { factors: self.counts.iter().map(|&count| factor(count).min(most)).collect() })
     }
 
     /// The share of a moving average of constants that has arrived after the steps so far: 1 where none is missing or
@@ -161,7 +171,7 @@ impl GradientDensity {
 }
 
 impl BinWeights {
-    /// The factor of each bin `[M]`: `1 / (S_j n)`, and 0 for a bin that has never held an example.
+    /// The factor of each bin `[M]`: `1 / (S_j n)`, at most `cap / N`, and 0 for a bin that has never held an example.
     pub fn factors(&self) -> &[f64] {
         &self.factors
     }
@@ -191,7 +201,7 @@ mod tests {
     use super::*;
 
     fn density(bins: usize, momentum: f64, normalise: Normalise, ema: Ema) -> GradientDensity {
-        GradientDensity::new(DensityConfig { bins, momentum, normalise, ema }).unwrap()
+        GradientDensity::new(DensityConfig { bins, momentum, normalise, ema, cap: None }).unwrap()
     }
 
     #[test]
@@ -206,6 +216,17 @@ mod tests {
             by_bins.update(&[0, 3, 0, 0]).unwrap();
             assert_eq!(by_bins.counts(), [0.0, 3.0, 0.0, 0.0]);
         }
+    }
+
+    #[test]
+    fn a_cap_holds_beta_of_sparse_bins_and_leaves_the_others() {
+        let config =
+            DensityConfig { bins: 2, momentum: 0.0, normalise: Normalise::Bins, ema: Ema::Paper, cap: Some(10.0) };
+        let mut density = GradientDensity::new(config).unwrap();
+        // beta is 100 / (99 * 2) and 100 / (1 * 2) = 50, which the cap makes 10
+        let weights = density.update(&[99, 1]).unwrap();
+        assert_eq!(weights.factors(), [1.0 / 198.0, 10.0 / 100.0]);
+        assert!(GradientDensity::new(DensityConfig { cap: Some(0.0), ..config }).is_err());
     }
 
     #[test]
@@ -267,7 +288,13 @@ mod tests {
     #[test]
     fn settings_outside_their_range_are_refused() {
         let with = |bins, momentum| {
-            GradientDensity::new(DensityConfig { bins, momentum, normalise: Normalise::Bins, ema: Ema::Paper })
+            GradientDensity::new(DensityConfig {
+                bins,
+                momentum,
+                normalise: Normalise::Bins,
+                ema: Ema::Paper,
+                cap: None,
+            })
         };
         for (bins, momentum) in [(0, 0.0), (MAX_BINS + 1, 0.0), (1, 1.0), (1, -0.1), (1, f64::NAN)] {
             assert!(matches!(with(bins, momentum), Err(LossError::Setting { .. })), "{bins} bins, momentum {momentum}");

@@ -24,7 +24,7 @@
 //! // Three anchors of two classes: one of class 1, two background.
 //! let logits = [-2.0, 0.5, -3.0, -4.0, -3.5, 1.0];
 //! let targets = Targets::ClassIndex { rows: &[1, BACKGROUND, BACKGROUND], classes: 2 };
-//! let config = DensityConfig { bins: 30, momentum: 0.75, normalise: Normalise::Nonempty, ema: Ema::Corrected };
+//! let config = DensityConfig { bins: 30, momentum: 0.75, normalise: Normalise::Nonempty, ema: Ema::Corrected, cap: None };
 //! let mut density = GradientDensity::new(config)?;
 //!
 //! let mut gradient = [0.0; 6];

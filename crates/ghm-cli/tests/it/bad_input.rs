@@ -327,14 +327,39 @@ fn annotations_without_detections() {
     refused(&Workplace::new(), &["eval", "--annotations", "data/annotations/val.json"], &["--detections"]);
 }
 
-#[test]
-fn detections_with_unknown_pictures_and_bad_scores() {
+/// Evaluates detections given as text and expects every part of the message.
+fn detections_refused(detections: &str, parts: &[&str]) {
     let place = Workplace::new();
-    let bad = r#"[{"image_id": 9999, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5},
-                  {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1.5}]"#;
-    fs::write(place.path("dt.json"), bad).unwrap();
+    fs::write(place.path("dt.json"), detections).unwrap();
     let arguments = ["eval", "--annotations", "data/annotations/val.json", "--detections", "dt.json"];
-    refused(&place, &arguments, &["dt.json", "9999", "1.5"]);
+    refused(&place, &arguments, &[&["dt.json"], parts].concat());
+}
+
+#[test]
+fn detections_of_an_unknown_picture() {
+    let bad = r#"[{"image_id": 9999, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]"#;
+    detections_refused(bad, &["detections[0]", "9999"]);
+}
+
+#[test]
+fn detections_with_a_score_above_one() {
+    let bad = r#"[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1.5}]"#;
+    detections_refused(bad, &["detections[0]", "image 1", "1.5"]);
+}
+
+#[test]
+fn detections_without_a_box() {
+    detections_refused(r#"[{"image_id": 1, "category_id": 1, "score": 0.5}]"#, &["detections[0]", "bbox"]);
+}
+
+#[test]
+fn empty_detections() {
+    detections_refused("", &["empty"]);
+}
+
+#[test]
+fn truncated_detections() {
+    detections_refused(r#"[{"image_id": 1, "categ"#, &["truncated"]);
 }
 
 #[test]

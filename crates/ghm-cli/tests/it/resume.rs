@@ -1,9 +1,11 @@
 //! A run that is killed and continued ends as one that was not.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use crate::support::{Workplace, text};
@@ -26,58 +28,72 @@ fn weights(run: &Path) -> Vec<u8> {
     std::fs::read(run.join("checkpoints/last/model.safetensors")).unwrap()
 }
 
+/// Updates that the run's newest checkpoint has made, 0 without one.
+fn saved_step(run: &Path) -> u64 {
+    let state = std::fs::read(run.join("checkpoints/last/state.json")).ok();
+    let state: Option<Value> = state.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    state.and_then(|state| state["step"].as_u64()).unwrap_or(0)
+}
+
+/// Updates in the log, the torn last line not counted.
+fn logged_step(run: &Path) -> u64 {
+    let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+    let last = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).next_back();
+    last.and_then(|line| line["step"].as_u64()).unwrap_or(0)
+}
+
+/// Lets a process make some updates, or none, and kills it at any moment then; false when it had ended by itself.
+fn kill_at_random(child: &mut Child, run: &Path, dice: &mut ChaCha8Rng) -> bool {
+    let target = saved_step(run) + dice.random_range(0..5);
+    while logged_step(run) < target && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    std::thread::sleep(Duration::from_millis(dice.random_range(0..250)));
+    let alive = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    alive
+}
+
 #[test]
 fn a_run_killed_twenty_times_ends_with_the_same_losses_and_weights() {
     let place = Workplace::new();
-    let long = ["schedule.epochs=40", "evaluation.every=20"];
-    let clock = std::time::Instant::now();
+    let long = ["schedule.epochs=12", "evaluation.every=4"];
     place.done(&["train", "recipe.toml", long[0], long[1], "--out", "straight"]);
-    // Twenty lives that together last about as long as the straight run, each a random part of two shares.
-    let share = clock.elapsed().as_millis() as u64 / KILLS;
-    let mut saved = 0;
-    let mut delay = 0x9e37_79b9_u64;
-    let mut killed = 0;
-    for kill in 0..KILLS {
-        let arguments: &[&str] = match place.path("killed/recipe.toml").is_file() {
+    let (run, mut dice) = (place.path("killed"), ChaCha8Rng::seed_from_u64(20));
+    let (mut killed, mut saved) = (0, 0);
+    for _ in 0..KILLS {
+        let arguments: &[&str] = match run.join("recipe.toml").is_file() {
             false => &["train", "recipe.toml", long[0], long[1], "--out", "killed"],
             true => &["train", "--resume", "killed"],
         };
         let mut child = place.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        delay = delay.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(kill);
-        std::thread::sleep(Duration::from_millis(share + (delay >> 33) % (2 * share)));
-        if child.try_wait().unwrap().is_none() {
-            killed += 1;
-        }
-        child.kill().unwrap();
+        killed += u64::from(kill_at_random(&mut child, &run, &mut dice));
         let output = child.wait_with_output().unwrap();
         assert!(!text(&output.stderr).contains("error"), "{}", text(&output.stderr));
-        saved += u64::from(place.path("killed/checkpoints/last/state.json").is_file());
-        if !place.path("killed/recipe.toml").is_file() && place.path("killed").exists() {
-            std::fs::remove_dir_all(place.path("killed")).unwrap(); // killed before the run had begun
-        }
+        saved += u64::from(saved_step(&run) > 0);
     }
-    assert!(killed >= KILLS / 2, "only {killed} kills came in time");
-    assert!(saved >= KILLS / 2, "only {saved} kills came after a checkpoint");
+    assert!(killed >= KILLS / 2 && saved >= KILLS / 2, "{killed} kills in time, {saved} after a checkpoint");
     place.done(&["train", "--resume", "killed"]);
-    assert_eq!(losses(&place.path("killed")), losses(&place.path("straight")));
-    assert!(weights(&place.path("killed")) == weights(&place.path("straight")), "the weights differ");
-    let epochs = |run: &str| {
-        let text = std::fs::read_to_string(place.path(run).join("epochs.csv")).unwrap();
-        text.lines()
-            .map(|line| {
-                line.split(',').enumerate().filter(|(i, _)| *i != 6).map(|(_, c)| c.to_owned()).collect::<Vec<_>>()
-            })
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(epochs("killed"), epochs("straight"));
+    assert_eq!(losses(&run), losses(&place.path("straight")));
+    assert!(weights(&run) == weights(&place.path("straight")), "the weights differ");
+    assert_eq!(epochs(&run), epochs(&place.path("straight")));
+}
+
+/// `epochs.csv` without the seconds.
+fn epochs(run: &Path) -> Vec<Vec<String>> {
+    let text = std::fs::read_to_string(run.join("epochs.csv")).unwrap();
+    let columns =
+        |line: &str| line.split(',').enumerate().filter(|(i, _)| *i != 6).map(|(_, c)| c.to_owned()).collect();
+    text.lines().map(columns).collect()
 }
 
 #[test]
 fn an_interrupt_saves_and_the_run_goes_on_from_there() {
     let place = Workplace::new();
-    place.done(&["train", "recipe.toml", "--out", "straight"]);
+    let long = "schedule.epochs=6";
+    place.done(&["train", "recipe.toml", long, "--out", "straight"]);
     let mut child =
-        place.command(&["train", "recipe.toml", "--out", "stopped"]).stderr(Stdio::piped()).spawn().unwrap();
+        place.command(&["train", "recipe.toml", long, "--out", "stopped"]).stderr(Stdio::piped()).spawn().unwrap();
     let metrics = place.path("stopped/metrics.jsonl");
     while child.try_wait().unwrap().is_none() && std::fs::read_to_string(&metrics).map_or(0, |t| t.lines().count()) < 3
     {

@@ -33,7 +33,7 @@ batch = 2
 warmup_steps = 2
 decay = "cosine"
 [checkpoint]
-every_steps = 2
+every_steps = 4
 "#;
 
 /// A folder with `data/` (scenes) and `recipe.toml`.

@@ -77,5 +77,5 @@ pub fn dense(rows: &[i32], classes: usize) -> (Vec<f32>, Vec<f32>) {
 }
 
 pub fn density(bins: usize, momentum: f64, normalise: Normalise, ema: Ema) -> GradientDensity {
-    GradientDensity::new(DensityConfig { bins, momentum, normalise, ema }).unwrap()
+    GradientDensity::new(DensityConfig { bins, momentum, normalise, ema, cap: None }).unwrap()
 }
