@@ -193,8 +193,8 @@ impl Levels {
             values.extend_from_slice(data.as_slice::<f32>().unwrap_or(&[]));
         }
         let mut gradient = vec![0.0f32; values.len()];
-        let whole = [0..total];
-        let runs = if parts == Parts::Whole { &whole[..] } else { &self.rows[..] };
+        let whole = Range { start: 0, end: total };
+        let runs = if parts == Parts::Whole { std::slice::from_ref(&whole) } else { &self.rows[..] };
         let mut value = 0.0;
         for rows in runs {
             let elements = rows.start * self.columns..rows.end * self.columns;

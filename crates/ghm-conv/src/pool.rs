@@ -63,10 +63,11 @@ impl Maps {
             let (row, column) = (2 * (index / self.output[1]), 2 * (index % self.output[1]));
             *best = f32::NEG_INFINITY;
             for y in row.saturating_sub(1)..(row + 2).min(height) {
-                for at in y * width + column.saturating_sub(1)..y * width + (column + 2).min(width) {
+                let window = y * width + column.saturating_sub(1)..y * width + (column + 2).min(width);
+                for (at, value) in window.clone().zip(&x[window]) {
                     // NaN wins and stays.
-                    if x[at] > *best || (x[at].is_nan() && !best.is_nan()) {
-                        (*best, *winner) = (x[at], at as u32);
+                    if *value > *best || (value.is_nan() && !best.is_nan()) {
+                        (*best, *winner) = (*value, at as u32);
                     }
                 }
             }

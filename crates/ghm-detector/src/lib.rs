@@ -7,7 +7,7 @@
 //! | [`resnet`], [`fpn`], [`head`] | the three parts |
 //! | [`retinanet`] | the whole: pictures to logits and deltas |
 //! | [`targets`] | what each anchor is trained on |
-//! | [`decode`] | logits and deltas to boxes in the original picture |
+//! | [`mod@decode`] | logits and deltas to boxes in the original picture |
 //! | [`names`], [`weights`] | parameters by name; weights in and out |
 //!
 //! ```

@@ -28,7 +28,7 @@ pub enum Ended {
     /// All epochs were done.
     Finished {
         /// The numbers of the last epoch, where there is a validation split.
-        evaluation: Option<Evaluation>,
+        evaluation: Option<Box<Evaluation>>,
     },
     /// It was asked to stop, and its state is saved.
     Stopped {
@@ -123,7 +123,7 @@ impl Session {
             }
             evaluation = self.finish_epoch(&mut logs, observer)?;
         }
-        Ok(Ended::Finished { evaluation: evaluation.or_else(|| self.saved_evaluation()) })
+        Ok(Ended::Finished { evaluation: evaluation.or_else(|| self.saved_evaluation()).map(Box::new) })
     }
 
     /// The rest of the current epoch; true when it was asked to stop.
@@ -148,7 +148,7 @@ impl Session {
             logs.step(&record)?;
             observer.step(&record);
             let every = self.plan.recipe.checkpoint.every_steps;
-            if every > 0 && self.state.step % every == 0 && self.state.step_in_epoch < updates {
+            if every > 0 && self.state.step.is_multiple_of(every) && self.state.step_in_epoch < updates {
                 self.save("last", logs)?;
             }
         }
@@ -267,7 +267,7 @@ impl Session {
     ) -> Result<Option<Evaluation>, TrainError> {
         let (epoch, updates) = (self.state.epoch + 1, self.plan.updates_per_epoch() as f64);
         let every = self.plan.recipe.evaluation.every;
-        let due = epoch == self.plan.recipe.schedule.epochs || (every > 0 && epoch % every == 0);
+        let due = epoch == self.plan.recipe.schedule.epochs || (every > 0 && epoch.is_multiple_of(every));
         let evaluation = if due { self.evaluate(observer)? } else { None };
         let [classification, regression] = self.state.epoch_sums.map(|sum| sum / updates);
         let record = EpochRecord {

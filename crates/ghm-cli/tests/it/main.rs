@@ -1,5 +1,7 @@
 //! The binary as a user meets it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod arrows;
 mod bad_input;
 mod resume;
