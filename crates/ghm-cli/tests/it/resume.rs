@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -35,17 +35,24 @@ fn saved_step(run: &Path) -> u64 {
     state.and_then(|state| state["step"].as_u64()).unwrap_or(0)
 }
 
-/// Updates in the log, the torn last line not counted.
-fn logged_step(run: &Path) -> u64 {
-    let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+/// Updates in a log written since `spawned`, the torn last line not counted; what an earlier life left does not count.
+fn logged_step(run: &Path, spawned: SystemTime) -> u64 {
+    let path = run.join("metrics.jsonl");
+    if !std::fs::metadata(&path).is_ok_and(|m| m.modified().unwrap() > spawned) {
+        return 0;
+    }
+    let text = std::fs::read_to_string(path).unwrap_or_default();
     let last = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).next_back();
     last.and_then(|line| line["step"].as_u64()).unwrap_or(0)
 }
 
-/// Lets a process make some updates, or none, and kills it at any moment then; false when it had ended by itself.
+/// Lets a process make some updates, or not even begin, and kills it at any moment then; false when it had ended by
+/// itself.
 fn kill_at_random(child: &mut Child, run: &Path, dice: &mut ChaCha8Rng) -> bool {
-    let target = saved_step(run) + dice.random_range(0..5);
-    while logged_step(run) < target && child.try_wait().unwrap().is_none() {
+    let spawned = SystemTime::now();
+    let updates = dice.random_range(0..7);
+    let target = if updates == 0 { 0 } else { saved_step(run) + updates };
+    while logged_step(run, spawned) < target && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(2));
     }
     std::thread::sleep(Duration::from_millis(dice.random_range(0..250)));
