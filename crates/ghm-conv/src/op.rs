@@ -282,6 +282,24 @@ mod tests {
     }
 
     #[test]
+    fn a_single_small_picture_is_the_same_bits_when_its_products_are_shared_out() {
+        let mut rng = ChaCha8Rng::seed_from_u64(11);
+        let g = Geometry::new([1, 128, 10, 12], [192, 128, 3, 3], ConvSpec { stride: 1, padding: 1 });
+        let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-1.0..1.0)).collect() };
+        let (x, weight, slope) = (numbers(g.input_len()), numbers(192 * g.depth()), numbers(g.output_len()));
+        let with_threads = |n: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+            pool.install(|| {
+                let input = BackwardInput { x: &x, weight: &weight, scale: None, y_gradient: &slope };
+                let gradients = kernel::backward(&g, input, Wanted { x: true, weight: true });
+                let finish = Finish { scale: None, bias: None, residual: None, activation: Activation::None };
+                (kernel::forward(&g, &x, &weight, finish), gradients.x, gradients.weight)
+            })
+        };
+        assert!(with_threads(1) == with_threads(8), "the bits differ");
+    }
+
+    #[test]
     fn frozen_weights_get_no_gradient_and_the_input_still_does() {
         let mut rng = ChaCha8Rng::seed_from_u64(9);
         let x = random([1, 2, 4, 4], &mut rng).require_grad();
