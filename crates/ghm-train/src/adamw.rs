@@ -2,10 +2,11 @@
 //!
 //! burn's rule is a dozen element-wise tensor operations, each a pass over memory on one thread.
 
-use burn::backend::DispatchDevice;
 use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, LearningRate, Optimizer};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
+
+use crate::host;
 
 /// Decay of the first moment.
 const BETA_1: f32 = 0.9;
@@ -75,17 +76,15 @@ impl Optimizer for OnePassAdamW {
         grad: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
-        let device = tensor.device();
-        let on_cpu = matches!(device.as_dispatch(), DispatchDevice::Flex(_)) && tensor.dtype() == DType::F32;
-        if !on_cpu {
+        if !host::on_host(&tensor) {
             return self.elsewhere.step(lr, tensor, grad, state);
         }
-        let (shape, count) = (tensor.shape(), tensor.shape().num_elements());
+        let (device, shape, count) = (tensor.device(), tensor.shape(), tensor.shape().num_elements());
         let (time, first, second) = match state {
-            Some(AdamWState { momentum: m }) => (m.time + 1, host(m.moment_1), host(m.moment_2)),
+            Some(AdamWState { momentum: m }) => (m.time + 1, host::take(m.moment_1), host::take(m.moment_2)),
             None => (1, vec![0.0; count], vec![0.0; count]),
         };
-        let (mut parameter, mut first, mut second, gradient) = (host(tensor), first, second, host(grad));
+        let (mut parameter, mut first, mut second, gradient) = (host::take(tensor), first, second, host::take(grad));
         let update = Update::new(lr, self.weight_decay, time);
         parameter
             .par_chunks_mut(CHUNK)
@@ -93,7 +92,7 @@ impl Optimizer for OnePassAdamW {
             .zip(second.par_chunks_mut(CHUNK))
             .zip(gradient.par_chunks(CHUNK))
             .for_each(|(((p, m), v), g)| update.apply([p, m, v], g));
-        let back = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, shape.clone()), &device);
+        let back = |elements: Vec<f32>| host::give(elements, shape.clone(), &device);
         let momentum = AdaptiveMomentumState::new(time, back(first), back(second));
         (back(parameter), Some(AdamWState::new(momentum)))
     }
@@ -101,11 +100,6 @@ impl Optimizer for OnePassAdamW {
     fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
         AdamW::to_device(state, device)
     }
-}
-
-/// A tensor's elements, without a copy where nobody else holds them.
-fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -41,8 +41,12 @@ pub struct CheckpointState {
     pub criterion: CriterionState,
     /// Sums of the losses of the current epoch: classification, regression.
     pub epoch_sums: [f64; 2],
-    /// Ids of the pictures that could not be read.
+    /// Updates behind these sums: those of which any picture could be read.
+    pub epoch_updates: usize,
+    /// Ids of the training pictures that could not be read.
     pub skipped: BTreeSet<u64>,
+    /// Ids of the validation pictures that could not be read.
+    pub skipped_validation: BTreeSet<u64>,
     /// The classes, in the order of the network's outputs.
     pub categories: Vec<Category>,
     /// The content of the data the run was started on.
@@ -219,7 +223,9 @@ mod tests {
             best_ap: Some(1.0 / 3.0),
             criterion: CriterionState { classification: None, regression: None },
             epoch_sums: [0.1, 0.2],
+            epoch_updates: 5,
             skipped: BTreeSet::from([7]),
+            skipped_validation: BTreeSet::from([9]),
             categories: Vec::new(),
             fingerprint: "f".into(),
         }

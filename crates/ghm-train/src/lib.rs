@@ -7,7 +7,9 @@
 //! | [`device`] | `cpu`, `cuda:0` |
 //! | [`schedule`] | the learning rate of every step |
 //! | [`adamw`] | AdamW in one pass |
+//! | [`gradient_norm`] | the norm of all gradients together, and its limit |
 //! | [`optimise`] | one update: accumulated, clipped by the global norm, applied |
+//! | `host` | tensors of the CPU as vectors |
 //! | [`session`] | the loop |
 //! | [`step_record`] | what a step and an epoch leave behind |
 //! | [`observe`] | who is told |
@@ -29,6 +31,8 @@ pub mod adamw;
 pub mod checkpoint;
 pub mod device;
 pub mod error;
+pub mod gradient_norm;
+mod host;
 pub mod observe;
 pub mod optimise;
 pub mod plan;

@@ -198,11 +198,10 @@ impl Recipe {
         let refuse = |origin: &str, reason: String| TrainError::Recipe { origin: origin.into(), reason };
         let mut table: Table = text.parse().map_err(|e: toml::de::Error| refuse(origin, e.to_string()))?;
         // First without overrides, so that a mistake is laid at the right door.
-        if let (false, Err(error)) = (overrides.is_empty(), checked(&table)) {
-            let missing_root = error.contains("missing field `data`") || error.contains("missing field `root`");
-            if !missing_root {
-                return Err(refuse(origin, error));
-            }
+        if let (false, Err(error)) = (overrides.is_empty(), checked(&table))
+            && !misses_data(&error)
+        {
+            return Err(refuse(origin, error));
         }
         for text in overrides {
             apply(&mut table, text).map_err(|reason| refuse(text, reason))?;
@@ -212,7 +211,11 @@ impl Recipe {
                 return Err(refuse(text, error));
             }
         }
-        checked(&table).map_err(|reason| refuse(origin, reason))
+        // What is missing only now is part of a table that an override began.
+        checked(&table).map_err(|reason| match overrides.is_empty() || misses_data(&reason) {
+            true => refuse(origin, reason),
+            false => refuse(&overrides.join(" "), reason),
+        })
     }
 
     /// Reads a recipe from its text for the data set at `root`, and applies `key=value` overrides.
@@ -276,6 +279,11 @@ impl Recipe {
 /// The recipe of a table, or what is wrong with it, with the nearest known key.
 fn checked(table: &Table) -> Result<Recipe, String> {
     Recipe::deserialize(table.clone()).map_err(|error| with_nearest(error.to_string().trim()))
+}
+
+/// Whether the one thing that has no default is missing.
+fn misses_data(error: &str) -> bool {
+    error.contains("missing field `data`") || error.contains("missing field `root`")
 }
 
 /// Adds "did you mean" to an error about an unknown key or variant.

@@ -1,6 +1,6 @@
 //! What a run leaves on disk.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,18 +8,24 @@ use crate::error::io;
 use crate::step_record::{EpochRecord, StepRecord};
 use crate::{Recipe, TrainError};
 
+/// The version of burn that this is built on.
+const BURN: &str = "0.22.1";
+
 /// The folder of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDirectory {
     root: PathBuf,
+    /// Whether there was no folder before.
+    created: bool,
 }
 
 impl RunDirectory {
     /// A new folder; one that holds anything is refused.
     pub fn create(root: &Path) -> Result<Self, TrainError> {
         Self::expect_free(root)?;
+        let created = !root.exists();
         fs::create_dir_all(root.join("checkpoints")).map_err(io(root, "cannot create the run directory"))?;
-        Ok(Self { root: root.to_owned() })
+        Ok(Self { root: root.to_owned(), created })
     }
 
     /// Refuses a path at which there is anything but an empty folder, or one that a run was killed in before it began.
@@ -32,12 +38,15 @@ impl RunDirectory {
     /// Removes what [`RunDirectory::create`] made, as long as nothing else is in it.
     pub fn withdraw(self) {
         let _ = fs::remove_dir(self.root.join("checkpoints"));
-        let _ = fs::remove_dir(&self.root);
+        let _ = fs::remove_file(self.findings_path());
+        if self.created {
+            let _ = fs::remove_dir(&self.root);
+        }
     }
 
     /// The folder of an earlier run.
     pub fn open(root: &Path) -> Result<Self, TrainError> {
-        let directory = Self { root: root.to_owned() };
+        let directory = Self { root: root.to_owned(), created: false };
         if directory.recipe_path().is_file() {
             return Ok(directory);
         }
@@ -81,6 +90,11 @@ impl RunDirectory {
         self.root.join("evaluation.json")
     }
 
+    /// The defects of the labels, one a line.
+    pub fn findings_path(&self) -> PathBuf {
+        self.root.join("findings.txt")
+    }
+
     /// Pictures with boxes.
     pub fn samples_path(&self) -> PathBuf {
         self.root.join("samples")
@@ -89,7 +103,7 @@ impl RunDirectory {
     /// Writes the recipe, headed by versions and the data's fingerprint.
     pub fn write_recipe(&self, recipe: &Recipe, fingerprint: &str) -> Result<(), TrainError> {
         let text = format!(
-            "# Resolved by ghm {} (burn 0.22.1).\n# Data fingerprint: {fingerprint}\n\n{}",
+            "# Resolved by ghm {} (burn {BURN}).\n# Data fingerprint: {fingerprint}\n\n{}",
             env!("CARGO_PKG_VERSION"),
             recipe.to_toml()?
         );
@@ -102,18 +116,35 @@ impl RunDirectory {
     }
 
     /// Opens both logs for a run that has made `step` updates: later lines, of a session that was killed, are dropped.
+    ///
+    /// Until the logs are closed no other process can open them.
     pub fn open_logs(&self, step: usize) -> Result<RunLogs, TrainError> {
+        let lock = self.lock()?;
         let (metrics, epochs) = (self.metrics_path(), self.epochs_path());
         keep_lines(&metrics, |line| serde_json::from_str::<StepRecord>(line).is_ok_and(|record| record.step <= step))?;
         keep_lines(&epochs, |line| {
             let made = line.split(',').nth(1).and_then(|column| column.parse::<usize>().ok());
             line == EpochRecord::HEADER || made.is_some_and(|made| made <= step)
         })?;
-        let mut logs = RunLogs { metrics: append(&metrics)?, epochs: append(&epochs)?, paths: (metrics, epochs) };
+        let mut logs =
+            RunLogs { metrics: append(&metrics)?, epochs: append(&epochs)?, paths: (metrics, epochs), _lock: lock };
         if logs.epochs.metadata().is_ok_and(|m| m.len() == 0) {
             logs.epoch_line(EpochRecord::HEADER)?;
         }
         Ok(logs)
+    }
+
+    /// Locks the recipe, the one file that no session replaces; where the file system has no locks, nothing is locked.
+    fn lock(&self) -> Result<Option<File>, TrainError> {
+        let path = self.recipe_path();
+        let Ok(file) = File::open(&path) else { return Ok(None) };
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                let reason = "another process is training in this run directory; wait for its end, or stop it first";
+                Err(TrainError::Damaged { path: self.root.clone(), reason: reason.into() })
+            }
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(file)),
+        }
     }
 }
 
@@ -127,6 +158,8 @@ pub struct RunLogs {
     metrics: File,
     epochs: File,
     paths: (PathBuf, PathBuf),
+    /// Held as long as the logs are open.
+    _lock: Option<File>,
 }
 
 impl RunLogs {
@@ -219,8 +252,33 @@ mod tests {
         let directory = RunDirectory::create(folder.path()).unwrap();
         let again = RunDirectory::create(folder.path()).unwrap();
         assert_eq!(directory, again);
-        again.withdraw();
-        assert!(!folder.path().exists());
+    }
+
+    #[test]
+    fn what_was_made_is_taken_back_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        RunDirectory::create(folder.path()).unwrap().withdraw();
+        assert!(folder.path().is_dir() && is_empty(folder.path()), "the folder was there before");
+        RunDirectory::create(&folder.path().join("run")).unwrap().withdraw();
+        assert!(!folder.path().join("run").exists());
+    }
+
+    #[test]
+    fn logs_are_open_to_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
+        fs::write(directory.recipe_path(), "").unwrap();
+        let logs = directory.open_logs(0).unwrap();
+        let message = directory.open_logs(0).unwrap_err().to_string();
+        assert!(message.contains("another process") && message.contains("run"), "{message}");
+        drop(logs);
+        assert!(directory.open_logs(0).is_ok());
+    }
+
+    #[test]
+    fn the_named_version_of_burn_is_the_locked_one() {
+        let lock = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock")).unwrap();
+        assert!(lock.contains(&format!("name = \"burn\"\nversion = \"{BURN}\"")), "{BURN}");
     }
 
     #[test]

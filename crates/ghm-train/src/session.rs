@@ -99,7 +99,9 @@ impl Session {
             best_ap: None,
             criterion: criterion.state().clone(),
             epoch_sums: [0.0; 2],
+            epoch_updates: 0,
             skipped: BTreeSet::new(),
+            skipped_validation: BTreeSet::new(),
             categories: plan.categories().to_vec(),
             fingerprint: plan.fingerprint.clone(),
         };
@@ -145,6 +147,7 @@ impl Session {
             self.state.step_in_epoch += 1;
             self.state.epoch_sums[0] += record.classification;
             self.state.epoch_sums[1] += record.regression;
+            self.state.epoch_updates += usize::from(record.pictures > 0);
             logs.step(&record)?;
             observer.step(&record);
             let every = self.plan.recipe.checkpoint.every_steps;
@@ -236,7 +239,7 @@ impl Session {
         let (norm, gradients) = self.optimiser.clipped(&self.network);
         self.expect_finite(norm, "gradient norm", image_ids)?;
         record.gradient_norm = norm;
-        self.network = self.optimiser.update(self.network.clone(), gradients, record.learning_rate);
+        self.optimiser.update(&mut self.network, gradients, record.learning_rate);
         self.network.fold_statistics();
         record.time.update = clock.elapsed().as_secs_f64();
         Ok(())
@@ -265,7 +268,7 @@ impl Session {
         logs: &mut RunLogs,
         observer: &mut dyn Observer,
     ) -> Result<Option<Evaluation>, TrainError> {
-        let (epoch, updates) = (self.state.epoch + 1, self.plan.updates_per_epoch() as f64);
+        let (epoch, updates) = (self.state.epoch + 1, self.state.epoch_updates.max(1) as f64);
         let every = self.plan.recipe.evaluation.every;
         let due = epoch == self.plan.recipe.schedule.epochs || (every > 0 && epoch.is_multiple_of(every));
         let evaluation = if due { self.evaluate(observer)? } else { None };
@@ -276,12 +279,13 @@ impl Session {
             loss: classification + regression,
             classification,
             regression,
-            skipped: self.state.skipped.len(),
+            skipped: self.state.skipped.len() + self.state.skipped_validation.len(),
             seconds: self.started.elapsed().as_secs_f64(),
             evaluation,
         };
         logs.epoch(&record)?;
-        (self.state.epoch, self.state.step_in_epoch, self.state.epoch_sums) = (epoch, 0, [0.0; 2]);
+        (self.state.epoch, self.state.step_in_epoch) = (epoch, 0);
+        (self.state.epoch_updates, self.state.epoch_sums) = (0, [0.0; 2]);
         let ap = record.evaluation.as_ref().and_then(|e| e.ap);
         let best = ap.is_some() && ap > self.state.best_ap;
         if best {
@@ -299,7 +303,7 @@ impl Session {
         let predictor = Predictor::new(&self.network, &self.plan.recipe, self.plan.categories(), &self.device);
         let predictions = predictor.run(&validation.dataset, |done, total| observer.evaluating(done, total))?;
         for picture in &predictions.skipped {
-            if self.state.skipped.insert(picture.image_id) {
+            if self.state.skipped_validation.insert(picture.image_id) {
                 observer.skipped(picture);
             }
         }

@@ -1,0 +1,5 @@
+//! Whole runs: from a data set to a trained detector.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod learning;
