@@ -1,12 +1,13 @@
 //! The binary `ghm`: arguments in, one verb run, an exit code out.
 //!
-//! Results go to stdout, talk to stderr. Exit codes: 0 done, 1 findings, 2 failure, 130 stopped by Ctrl-C.
+//! Results go to stdout, talk to stderr. Exit codes: 0 done, 1 pictures left out by `predict`, 2 failure, 130 stopped by Ctrl-C.
 
 mod arguments;
 mod demo;
 mod eval;
 mod failure;
 mod interrupt;
+mod memory;
 mod output;
 mod predict;
 mod progress;
@@ -19,10 +20,8 @@ use clap::Parser;
 
 use crate::arguments::{Arguments, Verb};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    memory::keep_freed_pages();
     failure::calm_panics();
     let arguments = Arguments::parse();
     let outcome = std::panic::catch_unwind(|| match arguments.verb {

@@ -77,6 +77,11 @@ impl Geometry {
         self.channels_in * self.input[0] * self.input[1]
     }
 
+    /// Elements of one channel of one picture's input.
+    pub fn input_area(&self) -> usize {
+        self.input[0] * self.input[1]
+    }
+
     /// Elements of one picture's output channel.
     pub fn output_area(&self) -> usize {
         self.output[0] * self.output[1]

@@ -86,7 +86,7 @@ pub fn forward(g: &Geometry, x: &[f32], weight: &[f32], finish: Finish) -> Vec<f
     tiles.into_par_iter().for_each(|(tile, parts)| {
         let columns = tile.len() * width;
         with_scratch([g.depth() * columns, g.channels_out * columns], |gathered, product| {
-            g.gather(x, tile.clone(), gathered);
+            g.gather(x, &tile, gathered, workers);
             let left = Matrix::new(weight, g.channels_out, g.depth());
             multiply(left, Matrix::new(gathered, g.depth(), columns), product, Into::Replace, workers);
             write_tile(g, &tile, product, finish, parts);
@@ -209,7 +209,7 @@ fn backward_tile(g: &Geometry, input: &BackwardInput, tile: &Tile, weight_sum: &
         gather_outgoing(g, input, &tile.rows, outgoing);
         let outgoing = Matrix::new(outgoing, g.channels_out, columns);
         if !weight_sum.is_empty() {
-            g.gather(input.x, tile.rows.clone(), gathered);
+            g.gather(input.x, &tile.rows, gathered, tile.workers);
             multiply(
                 outgoing,
                 Matrix::new(gathered, g.depth(), columns).transposed(),
@@ -221,7 +221,7 @@ fn backward_tile(g: &Geometry, input: &BackwardInput, tile: &Tile, weight_sum: &
         if !x_part.is_empty() {
             let left = Matrix::new(input.weight, g.channels_out, g.depth()).transposed();
             multiply(left, outgoing, gathered, Into::Replace, tile.workers);
-            g.scatter(gathered, tile.rows.clone(), tile.first_picture, x_part);
+            g.scatter(gathered, &tile.rows, (tile.first_picture, x_part), tile.workers);
         }
     });
 }

@@ -12,6 +12,7 @@
 //! | [`kernel`] | forward and backward over slices |
 //! | [`op`] | the same on burn tensors, with autodiff |
 //! | [`norm_kernel`], [`norm`] | batch norm in training with its residual and ReLU: over slices, on burn tensors |
+//! | [`group_kernel`], [`group`] | group norm with its ReLU, likewise |
 //! | [`pool`] | the stem's max-pool on burn tensors |
 //! | `relu`, `primitive` | the gradient of a ReLU; burn's CPU tensors as slices |
 //!
@@ -30,6 +31,8 @@
 pub mod columns;
 pub mod gemm;
 pub mod geometry;
+pub mod group;
+pub mod group_kernel;
 pub mod kernel;
 pub mod norm;
 pub mod norm_kernel;
@@ -39,6 +42,7 @@ mod primitive;
 mod relu;
 
 pub use geometry::{Activation, ConvSpec, Geometry};
+pub use group::group_norm;
 pub use norm::{NormParameters, Normalised, batch_norm_training};
 pub use op::{Epilogue, conv2d};
 pub use pool::max_pool_stem;

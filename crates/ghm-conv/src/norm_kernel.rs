@@ -56,15 +56,15 @@ impl Maps {
 /// Elements summed in single precision before a sum goes on in double.
 const RUN: usize = 64;
 
-fn sum(values: &[f32]) -> f64 {
+pub(crate) fn sum(values: &[f32]) -> f64 {
     values.chunks(RUN).map(|run| f64::from(run.iter().sum::<f32>())).sum()
 }
 
-fn squares(values: &[f32], shift: f32) -> f64 {
+pub(crate) fn squares(values: &[f32], shift: f32) -> f64 {
     values.chunks(RUN).map(|run| f64::from(run.iter().map(|v| (v - shift) * (v - shift)).sum::<f32>())).sum()
 }
 
-fn products(a: &[f32], b: &[f32]) -> f64 {
+pub(crate) fn products(a: &[f32], b: &[f32]) -> f64 {
     let runs = a.chunks(RUN).zip(b.chunks(RUN));
     runs.map(|(a, b)| f64::from(a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>())).sum()
 }

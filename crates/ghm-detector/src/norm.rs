@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, module};
-use ghm_conv::{Activation, NormParameters, batch_norm_training};
+use ghm_conv::{Activation, NormParameters, batch_norm_training, group_norm};
 
 use crate::config::NormKind;
 
@@ -74,20 +74,11 @@ impl Norm {
         if self.kind == NormKind::Batch && self.weight.val().is_require_grad() {
             return self.forward_training(x, residual, activation);
         }
-        let y = match (&self.running_mean, &self.running_var) {
-            (Some(mean), Some(variance)) => {
-                module::batch_norm(x, self.weight.val(), self.bias.val(), mean.val(), variance.val(), self.epsilon)
-            }
-            _ => self.forward_groups(x),
+        let (Some(mean), Some(variance)) = (&self.running_mean, &self.running_var) else {
+            return self.forward_groups(x, residual, activation);
         };
-        let y = match residual {
-            Some(residual) => y + residual,
-            None => y,
-        };
-        match activation {
-            Activation::None => y,
-            Activation::Relu => burn::tensor::activation::relu(y),
-        }
+        let y = module::batch_norm(x, self.weight.val(), self.bias.val(), mean.val(), variance.val(), self.epsilon);
+        finish(y, residual, activation)
     }
 
     fn forward_training(&self, x: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
@@ -102,14 +93,14 @@ impl Norm {
         normalised.output
     }
 
-    fn forward_groups(&self, x: Tensor<4>) -> Tensor<4> {
-        let [n, c, h, w] = x.dims();
-        let groups = (1..=GROUPS.min(c)).rev().find(|g| c % g == 0).unwrap_or(1);
-        let x = x.reshape([n, groups, c / groups * h * w]);
-        let centred = x.clone() - x.mean_dim(2);
-        let variance = (centred.clone() * centred.clone()).mean_dim(2); // [N, groups, 1]
-        let normalised = (centred / (variance + self.epsilon).sqrt()).reshape([n, c, h, w]);
-        normalised * self.weight.val().reshape([1, -1, 1, 1]) + self.bias.val().reshape([1, -1, 1, 1])
+    fn forward_groups(&self, x: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
+        let channels = x.dims()[1];
+        let groups = (1..=GROUPS.min(channels)).rev().find(|g| channels.is_multiple_of(*g)).unwrap_or(1);
+        let parameters = NormParameters { weight: self.weight.val(), bias: self.bias.val(), epsilon: self.epsilon };
+        match residual {
+            None => group_norm(x, parameters, groups, activation),
+            Some(residual) => finish(group_norm(x, parameters, groups, Activation::None), Some(residual), activation),
+        }
     }
 
     /// Moves what the batches since the last call measured into the running statistics; call it once an update.
@@ -119,6 +110,17 @@ impl Norm {
             self.running_mean = self.running_mean.take().map(|p| blend(p, mean));
             self.running_var = self.running_var.take().map(|p| blend(p, variance));
         }
+    }
+}
+
+fn finish(y: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
+    let y = match residual {
+        Some(residual) => y + residual,
+        None => y,
+    };
+    match activation {
+        Activation::None => y,
+        Activation::Relu => burn::tensor::activation::relu(y),
     }
 }
 
