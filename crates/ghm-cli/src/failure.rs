@@ -19,9 +19,13 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(FAILURE)
 }
 
-/// Replaces a panic's output by one line that says what to do about it.
+/// Replaces a panic's output by one line that says what to do about it; a panic that is caught and reported as an
+/// ordinary error is not spoken of.
 pub fn calm_panics() {
     std::panic::set_hook(Box::new(|info| {
+        if ghm_data::is_shielded() {
+            return;
+        }
         let message = info.payload_as_str().unwrap_or("no message");
         let place = info.location().map_or(String::new(), |l| format!(" ({}:{})", l.file(), l.line()));
         eprintln!("error: internal failure: {message}{place}");

@@ -1,6 +1,6 @@
 //! `ghm predict`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,10 +29,7 @@ pub fn run(arguments: &PredictArguments) -> Result<ExitCode> {
     predictor.set_score(arguments.score);
     let out = arguments.out.clone().unwrap_or_else(|| free_path(&arguments.run.join("predictions")));
     let json_path = arguments.json.clone().unwrap_or_else(|| out.join("detections.json"));
-    let list_path = out.join("images.json");
-    for path in [&json_path, &list_path] {
-        ensure!(!path.exists(), "{}: exists already and is not overwritten; give another --out", path.display());
-    }
+    expect_free(&out, &json_path)?;
     std::fs::create_dir_all(&out).with_context(|| format!("{}: cannot be created", out.display()))?;
     let (dataset, unreadable) = dataset(&predictor, paths);
     let dataset = Arc::new(dataset);
@@ -41,11 +38,35 @@ pub fn run(arguments: &PredictArguments) -> Result<ExitCode> {
     for reason in unreadable.iter().chain(predictions.skipped.iter().map(|s| &s.reason)) {
         eprintln!("warning: left out: {reason}");
     }
-    draw(&dataset, &predictions.detections, &predictor, &out)?;
+    let left_out: HashSet<u64> = predictions.skipped.iter().map(|picture| picture.image_id).collect();
+    let seen: Vec<&ImageRecord> = dataset.images.iter().filter(|image| !left_out.contains(&image.id)).collect();
+    draw(&seen, &predictions.detections, &predictor, &out)?;
     write_detections(&json_path, &predictions.detections)?;
-    print(&format!("{} boxes in {} pictures: {}", predictions.detections.len(), dataset.images.len(), out.display()))?;
+    let (boxes, pictures) = (predictions.detections.len(), seen.len());
+    print(&format!(
+        "{} in {}: {}",
+        counted(boxes, "box", "boxes"),
+        counted(pictures, "picture", "pictures"),
+        out.display()
+    ))?;
     let skipped = unreadable.len() + predictions.skipped.len();
     Ok(if skipped > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// Refuses places that hold something already, or that cannot be written to, before any work is done.
+fn expect_free(out: &Path, json_path: &Path) -> Result<()> {
+    let occupied = std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
+    ensure!(!occupied, "{}: holds files already, and nothing is overwritten; give another --out", out.display());
+    ensure!(!json_path.exists(), "{}: exists already and is not overwritten; give another --json", json_path.display());
+    let folder = json_path.parent().filter(|folder| *folder != out && !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        ensure!(folder.is_dir(), "{}: no such folder for --json; create it first", folder.display());
+    }
+    Ok(())
 }
 
 /// The picture files that the arguments name, in order, each once.
@@ -55,8 +76,9 @@ fn pictures(arguments: &[String]) -> Result<Vec<PathBuf>> {
         let path = Path::new(argument);
         if path.is_dir() {
             let entries = std::fs::read_dir(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-            let mut inside: Vec<PathBuf> =
-                entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| is_picture(p)).collect();
+            let inside: std::io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+            let mut inside = inside.with_context(|| format!("{}: cannot be read", path.display()))?;
+            inside.retain(|path| is_picture(path));
             ensure!(!inside.is_empty(), "{}: no .jpg, .jpeg or .png file in this folder", path.display());
             inside.sort();
             paths.extend(inside);
@@ -64,20 +86,24 @@ fn pictures(arguments: &[String]) -> Result<Vec<PathBuf>> {
             paths.push(path.to_owned());
         } else {
             let matches = glob::glob(argument).with_context(|| format!("{argument}: not a file and not a pattern"))?;
-            let mut found: Vec<PathBuf> = matches.filter_map(Result::ok).filter(|p| p.is_file()).collect();
+            let found: Result<Vec<PathBuf>, _> = matches.collect();
+            let mut found = found.with_context(|| format!("{argument}: part of what it matches cannot be read"))?;
+            found.retain(|path| path.is_file());
             ensure!(!found.is_empty(), "{argument}: no such file, and as a pattern it matches nothing");
             found.sort();
             paths.extend(found);
         }
     }
-    let mut seen = std::collections::HashSet::new();
-    paths.retain(|path| seen.insert(path.clone()));
+    let mut seen = HashSet::new();
+    paths.retain(|path| seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())));
     Ok(paths)
 }
 
+/// Whether a file of a folder is taken: a picture by its ending, and not hidden.
 fn is_picture(path: &Path) -> bool {
+    let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
     let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    path.is_file() && ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+    !hidden && path.is_file() && ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
 /// The pictures as a data set without labels, and why some are not in it.
@@ -100,13 +126,13 @@ fn dataset(predictor: &Predictor, paths: Vec<PathBuf>) -> (Dataset, Vec<String>)
 }
 
 /// Writes a picture with its boxes for each picture, and a list of which number stands for which file.
-fn draw(dataset: &Dataset, detections: &[Detection], predictor: &Predictor, out: &Path) -> Result<()> {
+fn draw(images: &[&ImageRecord], detections: &[Detection], predictor: &Predictor, out: &Path) -> Result<()> {
     let mut of_image: HashMap<u64, Vec<&Detection>> = HashMap::new();
     for detection in detections {
         of_image.entry(detection.image_id).or_default().push(detection);
     }
     let mut list = Vec::new();
-    for image in &dataset.images {
+    for image in images {
         list.push(json!({"id": image.id, "file_name": image.file_name, "width": image.width, "height": image.height}));
         let Ok(picture) = open_picture(&image.path) else { continue };
         let boxes = of_image.get(&image.id).cloned().unwrap_or_default();

@@ -76,31 +76,29 @@ pub fn plan(recipe: Recipe) -> Result<Plan> {
 }
 
 /// Writes all defects of a run's data, one a line.
-fn write_findings(findings: &[ghm_data::Finding], out: &Path) -> Result<()> {
+fn write_findings(findings: &[ghm_data::Finding], path: &Path) -> Result<()> {
     if findings.is_empty() {
         return Ok(());
     }
     let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    let path = out.join("findings.txt");
-    std::fs::write(&path, lines.join("\n") + "\n").with_context(|| format!("{}: cannot be written", path.display()))
+    std::fs::write(path, lines.join("\n") + "\n").with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// Starts a run in a new folder.
 pub fn begin(plan: Plan, out: &Path, device: &burn::tensor::Device) -> Result<(Session, RunDirectory)> {
     let directory = RunDirectory::create(out)?;
-    let findings = plan.findings.clone();
-    let started = Session::start(plan, directory.clone(), device);
+    let started = write_findings(&plan.findings, &directory.findings_path())
+        .and_then(|()| Ok(Session::start(plan, directory.clone(), device)?));
     match started {
         Ok((session, note)) => {
             if let Some(note) = note {
                 eprintln!("weights: {note}");
             }
-            write_findings(&findings, out)?;
             Ok((session, directory))
         }
         Err(error) => {
             directory.withdraw(); // nothing was trained
-            Err(error.into())
+            Err(error)
         }
     }
 }

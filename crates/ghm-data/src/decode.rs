@@ -1,10 +1,6 @@
 //! From the bytes of a JPEG or PNG file to an upright RGB picture.
 
-use std::{
-    io::Cursor,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-};
+use std::{io::Cursor, path::Path};
 
 use zune_jpeg::{
     JpegDecoder,
@@ -14,6 +10,7 @@ use zune_jpeg::{
 use crate::{
     picture::{Orientation, Picture},
     pixel_error::PixelError,
+    shield::shielded,
 };
 
 /// Longest side of a picture, in pixels; a header that claims more is an error and nothing is allocated for it.
@@ -66,8 +63,7 @@ fn decode_into(bytes: &[u8], path: &Path, pixels: Vec<u8>) -> Result<Picture, Pi
         _ => return Err(PixelError::UnknownFormat { path: path.to_path_buf(), found: describe(bytes) }),
     };
     // The decoders are other people's code fed with other people's bytes: a panic in one is a damaged picture.
-    catch_unwind(AssertUnwindSafe(|| decoder(bytes, path, pixels)))
-        .unwrap_or_else(|_| Err(damaged(path, format, "the decoder gave up")))
+    shielded(|| decoder(bytes, path, pixels)).unwrap_or_else(|_| Err(damaged(path, format, "the decoder gave up")))
 }
 
 fn decode_jpeg(bytes: &[u8], path: &Path, mut pixels: Vec<u8>) -> Result<Picture, PixelError> {

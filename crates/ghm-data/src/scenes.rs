@@ -56,7 +56,7 @@ pub struct SceneConfig {
 
 impl Default for SceneConfig {
     fn default() -> Self {
-        Self { width: 128, height: 96, train: 1000, validation: 200, seed: 1, max_objects: 4, clutter: 3 }
+        Self { width: 96, height: 96, train: 1000, validation: 200, seed: 1, max_objects: 4, clutter: 3 }
     }
 }
 
@@ -102,7 +102,7 @@ pub struct Scene {
 /// use ghm_data::scenes::{SceneConfig, SceneSplit, render_scene};
 ///
 /// let scene = render_scene(&SceneConfig::default(), SceneSplit::Train, 0);
-/// assert_eq!(scene.pixels.len(), 128 * 96 * 3);
+/// assert_eq!(scene.pixels.len(), 96 * 96 * 3);
 /// ```
 pub fn render_scene(config: &SceneConfig, split: SceneSplit, index: usize) -> Scene {
     let mut dice = Dice::for_scene(config.seed, split, index);

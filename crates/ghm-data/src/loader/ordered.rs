@@ -1,10 +1,8 @@
 //! Numbered work on threads, delivered in order through a bounded buffer.
 
 use std::{
-    any::Any,
     collections::BTreeMap,
     ops::Range,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,6 +11,8 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::shield;
 
 /// Which steps, on how many threads, with how many in flight.
 #[derive(Clone, Debug)]
@@ -176,12 +176,7 @@ fn spawn<T: Send + 'static>(
 
 /// Runs `work`; a panic becomes an error with what it said, so that nobody waits for its result for ever.
 pub(super) fn shielded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| format!("the loader failed: {}", said(panic.as_ref())))
-}
-
-fn said(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+    shield::shielded(work).map_err(|said| format!("the loader failed: {said}"))
 }
 
 #[cfg(test)]

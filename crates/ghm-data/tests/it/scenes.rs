@@ -80,11 +80,11 @@ fn scenes_have_two_to_six_objects_with_boxes_inside_the_picture() {
     let config = SceneConfig::default();
     for index in 0..40 {
         let scene = render_scene(&config, SceneSplit::Validation, index);
-        assert_eq!(scene.pixels.len(), 128 * 96 * 3);
+        assert_eq!(scene.pixels.len(), 96 * 96 * 3);
         assert!((1..=6).contains(&scene.objects.len()), "{} objects", scene.objects.len());
         for object in &scene.objects {
             let bbox = object.bbox_in_image;
-            assert!(bbox.is_proper() && bbox == bbox.clip(128.0, 96.0), "{bbox:?}");
+            assert!(bbox.is_proper() && bbox == bbox.clip(96.0, 96.0), "{bbox:?}");
             assert!((8.0..=90.5).contains(&bbox.width().max(bbox.height())), "{bbox:?}");
         }
     }
