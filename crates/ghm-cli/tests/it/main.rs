@@ -4,6 +4,8 @@
 
 mod arrows;
 mod bad_input;
+mod formats;
+mod predict;
 mod resume;
 mod support;
 mod verbs;

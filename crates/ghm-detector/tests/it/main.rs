@@ -1,0 +1,5 @@
+//! The network from outside: against torchvision's.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its fixture should stop")]
+
+mod golden;
