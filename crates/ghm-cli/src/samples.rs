@@ -17,9 +17,6 @@ const PICTURES: usize = 8;
 /// The width in pixels that a narrower picture is enlarged to, in whole steps.
 const LEGIBLE: u32 = 400;
 
-/// Boxes at or below this score are not drawn.
-const SCORE: f64 = 0.3;
-
 /// Draws the first pictures of the validation split after every evaluation.
 pub struct Samples {
     folder: PathBuf,
@@ -34,16 +31,29 @@ impl Samples {
     fn draw(&self, plan: &Plan, detections: &[Detection]) -> Result<()> {
         let Some(validation) = &plan.validation else { return Ok(()) };
         std::fs::create_dir_all(&self.folder).with_context(|| format!("{}", self.folder.display()))?;
-        for image in validation.dataset.images.iter().take(PICTURES) {
+        let images = &validation.dataset.images;
+        let labels_of_all = images.iter().flat_map(|image| &image.objects).filter(|object| !object.ignored).count();
+        let score = score_of_nth(detections.iter().map(|d| d.score).collect(), labels_of_all);
+        for image in images.iter().take(PICTURES) {
             // A picture that cannot be read has been reported already.
             let Ok(picture) = open_picture(&image.path) else { continue };
             let truth = annotated(&picture, labels(image, plan.categories()));
-            let of_image = detections.iter().filter(|d| d.image_id == image.id && d.score > SCORE);
+            let of_image = detections.iter().filter(|d| d.image_id == image.id && d.score >= score);
             let found = annotated(&picture, drawn(of_image, plan.categories()));
             let path = self.folder.join(format!("{:06}.png", image.id));
             write_png(&side_by_side(&truth, &found), &path)?;
         }
         Ok(())
+    }
+}
+
+/// The score that as many boxes reach as there are labels. Losses differ in how high their scores are; this compares
+/// like with like, and no number needs to be chosen.
+fn score_of_nth(mut scores: Vec<f64>, labels: usize) -> f64 {
+    scores.sort_by(|a, b| b.total_cmp(a));
+    match labels.checked_sub(1).map(|last| scores.get(last)) {
+        Some(nth) => nth.copied().unwrap_or(0.0),
+        None => f64::INFINITY,
     }
 }
 
@@ -97,4 +107,16 @@ pub fn drawn<'a>(detections: impl Iterator<Item = &'a Detection>, categories: &[
         .collect();
     boxes.reverse();
     boxes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_boxes_reach_the_score_as_there_are_labels() {
+        assert_eq!(score_of_nth(vec![0.2, 0.9, 0.4], 2), 0.4);
+        assert_eq!(score_of_nth(vec![0.2, 0.9], 5), 0.0);
+        assert_eq!(score_of_nth(vec![0.2], 0), f64::INFINITY);
+    }
 }
