@@ -181,8 +181,8 @@ impl LossConfig {
             ("classification.cap", c.cap.unwrap_or(1.0), c.cap.is_none_or(|v| v > 0.0 && v.is_finite()), positive),
             ("regression.cap", r.cap.unwrap_or(1.0), r.cap.is_none_or(|v| v > 0.0 && v.is_finite()), positive),
             ("classification.alpha", c.alpha.into(), (0.0..=1.0).contains(&c.alpha), "a number from 0 to 1"),
-            ("classification.gamma", c.gamma.into(), c.gamma >= 0.0 && c.gamma.is_finite(), not_negative),
-            ("regression.mu", r.mu.into(), r.mu > 0.0 && r.mu.is_finite(), positive),
+            ("classification.gamma", c.gamma.into(), (0.0..=100.0).contains(&c.gamma), "a number from 0 to 100"),
+            ("regression.mu", r.mu.into(), (1e-15..=1e15).contains(&r.mu), "a number from 1e-15 to 1e15"),
             ("regression.beta", r.beta.into(), r.beta > 0.0 && r.beta.is_finite(), positive),
         ];
         match checks.into_iter().find(|(_, _, valid, _)| !valid) {

@@ -66,7 +66,15 @@ impl Criterion {
         &self.state
     }
 
-    /// Goes on from saved densities.
+    /// Whether saved densities belong to losses with these settings.
+    pub fn accepts(&self, state: &CriterionState) -> bool {
+        let settings = |state: &CriterionState| {
+            [&state.classification, &state.regression].map(|density| density.as_ref().map(|density| *density.config()))
+        };
+        settings(&self.state) == settings(state)
+    }
+
+    /// Goes on from saved densities, which [`Criterion::accepts`].
     pub fn restore(&mut self, state: CriterionState) {
         self.state = state;
     }

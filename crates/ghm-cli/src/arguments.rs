@@ -67,7 +67,7 @@ pub struct TrainArguments {
 #[derive(Debug, Args)]
 pub struct EvalArguments {
     /// A run directory: its best network on its validation split
-    #[arg(value_name = "RUN", required_unless_present_all = ["annotations", "detections"])]
+    #[arg(value_name = "RUN", required_unless_present_any = ["annotations", "detections"])]
     pub run: Option<PathBuf>,
     /// The split to evaluate on, instead of the run's validation split
     #[arg(long, requires = "run")]

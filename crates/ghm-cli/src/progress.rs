@@ -78,6 +78,10 @@ impl Observer for Progress {
             self.total,
             recipe.schedule.batch * recipe.optimiser.accumulate
         ));
+        self.line(&match &plan.validation {
+            Some(split) => format!("evaluating on {} pictures of `{}`", split.dataset.images.len(), split.name),
+            None => "no validation split, so nothing is evaluated: name one with data.validation".to_owned(),
+        });
         if let Some(bar) = &self.bar {
             let template = "{bar:24} {pos}/{len} eta {eta} {msg}";
             bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));

@@ -65,6 +65,12 @@ pub fn device(name: &str) -> Result<burn::tensor::Device> {
 /// Checks a recipe against its data and shows what is wrong with them.
 pub fn plan(recipe: Recipe) -> Result<Plan> {
     let plan = Plan::new(recipe)?;
+    if plan.recipe.freezes_fresh_weights() {
+        eprintln!(
+            "warning: model.weights is not given, so what the recipe freezes stays random: give ImageNet weights, or set \
+             model.norm=batch model.frozen_stages=0"
+        );
+    }
     for finding in plan.findings.iter().take(FINDINGS_SHOWN) {
         eprintln!("warning: {finding}");
     }

@@ -32,6 +32,14 @@ pub enum DetectorError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The file that the backbone should start from cannot be read.
+    #[error("model.weights = {}: {source}; give a safetensors file with torchvision's names", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A file is not a safetensors file.
     #[error("{}: not a safetensors file ({reason}); convert the checkpoint to safetensors first", path.display())]
     NotSafetensors {
@@ -41,11 +49,23 @@ pub enum DetectorError {
         reason: String,
     },
     /// The file's tensors do not fit the network.
-    #[error("{}: does not fit this network:\n{}", path.display(), .problems.join("\n"))]
+    #[error("{}: does not fit this network:\n{}", path.display(), shown(.problems))]
     Mismatch {
         /// The file.
         path: PathBuf,
         /// Every missing, unexpected or mis-shaped tensor.
         problems: Vec<String>,
     },
+}
+
+/// Problems shown of a file that does not fit.
+const SHOWN: usize = 20;
+
+fn shown(problems: &[String]) -> String {
+    let more = problems.len().saturating_sub(SHOWN);
+    let mut text = problems[..problems.len() - more].join("\n");
+    if more > 0 {
+        text += &format!("\n  and {more} more");
+    }
+    text
 }

@@ -69,7 +69,15 @@ pub fn load_backbone(
     path: &Path,
     style: Style,
 ) -> Result<(RetinaNet, WeightsReport), DetectorError> {
-    let file = WeightsFile::read(path)?;
+    let file = WeightsFile::read(path).map_err(|error| match error {
+        DetectorError::Io { path, source } => DetectorError::Weights { path, source },
+        other => other,
+    })?;
+    if file.tensors.keys().any(|name| name.starts_with("backbone.")) {
+        let problem = "  it holds a whole detector; model.weights takes a backbone alone, with torchvision's names (conv1.weight, \
+                       layer1.0.conv1.weight, ...)";
+        return Err(DetectorError::Mismatch { path: path.into(), problems: vec![problem.to_owned()] });
+    }
     let wanted = match style {
         Style::Caffe => "caffe",
         Style::Pytorch => "pytorch",

@@ -55,7 +55,7 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// A run directory is in the way.
-    #[error("{}: exists already, and a run is never overwritten; give another --out, or go on with --resume", .0.display())]
+    #[error("{}: exists already, and a run is never overwritten; give another --out (a run goes on with ghm train --resume DIR)", .0.display())]
     Exists(PathBuf),
     /// A run directory or checkpoint holds something else than it should.
     #[error("{}: {reason}", path.display())]

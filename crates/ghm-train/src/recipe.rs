@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ghm_burn::LossConfig;
 use ghm_data::{AugmentConfig, NormaliseConfig, OnBad, ResizeConfig, ResizeMode};
-use ghm_detector::{ModelConfig, Style};
+use ghm_detector::{ModelConfig, NormKind, Style};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -239,6 +239,12 @@ impl Recipe {
         }
     }
 
+    /// Whether parts of the network are frozen that start from random weights, so that they never learn.
+    pub fn freezes_fresh_weights(&self) -> bool {
+        let model = &self.model;
+        model.weights.is_none() && (model.frozen_stages > 0 || model.norm == NormKind::FrozenBatch)
+    }
+
     /// Refuses numbers out of their range, naming the key.
     pub fn validate(&self) -> Result<(), TrainError> {
         self.model.validate()?;
@@ -367,6 +373,26 @@ mod tests {
         assert!(overridden("schedule.epochs=many").unwrap_err().to_string().contains("schedule.epochs=many"));
         assert!(overridden("schedule.epochs").unwrap_err().to_string().contains("key=value"));
         assert!(overridden("seed.x=1").is_err());
+    }
+
+    fn keys(table: &Table, prefix: &str, all: &mut Vec<String>) {
+        for (key, value) in table {
+            match value.as_table() {
+                Some(inner) => keys(inner, &format!("{prefix}{key}."), all),
+                None => all.push(format!("{prefix}{key}")),
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_is_described() {
+        let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/recipe.md")).unwrap();
+        let mut all = Vec::new();
+        keys(&Recipe::parse(MINIMAL, &[]).unwrap().to_toml().unwrap().parse().unwrap(), "", &mut all);
+        assert!(all.len() > 60, "{all:?}");
+        for key in all {
+            assert!(text.contains(&format!("`{key}`")), "docs/recipe.md does not describe {key}");
+        }
     }
 
     #[test]

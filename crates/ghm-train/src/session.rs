@@ -79,6 +79,11 @@ impl Session {
             let reason = "the data set is not the one this run was started on; start a new run".to_owned();
             return Err(TrainError::Damaged { path: session.plan.recipe.data.root.clone(), reason });
         }
+        if !session.criterion.accepts(&checkpoint.state.criterion) {
+            let reason = "its loss settings are not those of the checkpoint, whose densities cannot go on with others; put the \
+                          former ones back, or start a new run";
+            return Err(TrainError::Damaged { path: session.directory.recipe_path(), reason: reason.to_owned() });
+        }
         session.network = load_model(session.network, &checkpoint.model)?;
         let damaged = |reason| TrainError::Damaged { path: checkpoint.path().to_owned(), reason };
         session.optimiser = session.optimiser.restored(checkpoint.optimiser()?).map_err(damaged)?;

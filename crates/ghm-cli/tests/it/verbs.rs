@@ -108,3 +108,22 @@ fn real_data_official_numbers_are_reproduced() {
         assert!((ours - value.as_f64().unwrap()).abs() < 1e-12, "{name}: {ours} against {value}");
     }
 }
+
+#[test]
+fn frozen_random_weights_and_a_missing_validation_split_are_warned_of() {
+    let place = Workplace::new();
+    let said = |overrides: &[&str], out| {
+        let mut arguments = vec!["train", "recipe.toml", "schedule.epochs=1", "--out", out];
+        arguments.splice(2..2, overrides.iter().copied());
+        let output = place.ghm(&arguments);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    let plain = said(&[], "plain");
+    assert!(plain.contains("evaluating on 2 pictures of `val`") && !plain.contains("model.weights"), "{plain}");
+    let frozen = said(&["model.frozen_stages=1"], "frozen");
+    assert!(frozen.contains("warning: model.weights is not given"), "{frozen}");
+    std::fs::remove_file(place.path("data/annotations/val.json")).unwrap();
+    let alone = said(&[], "alone");
+    assert!(alone.contains("no validation split, so nothing is evaluated: name one with data.validation"), "{alone}");
+}

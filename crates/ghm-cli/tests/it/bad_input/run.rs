@@ -30,7 +30,11 @@ fn a_folder_that_is_no_run_directory_is_refused() {
 #[test]
 fn weights_that_are_missing_or_no_weights_are_refused() {
     let place = Workplace::new();
-    training_refused(&place, &["model.weights=none.safetensors"], &["none.safetensors"]);
+    training_refused(
+        &place,
+        &["model.weights=none.safetensors"],
+        &["model.weights = ", "none.safetensors", "torchvision"],
+    );
     fs::write(place.path("note.safetensors"), "hello").unwrap();
     training_refused(&place, &["model.weights=note.safetensors"], &["note.safetensors", "not a safetensors file"]);
 }
@@ -40,11 +44,24 @@ fn a_checkpoint_of_another_architecture_is_refused() {
     let place = Workplace::new();
     place.done(&["train", "recipe.toml", "schedule.epochs=1", "--out", "run"]);
     let weights = "model.weights=run/checkpoints/last/model.safetensors";
-    training_refused(&place, &[weights], &["does not fit", "conv1.weight: missing"]);
+    training_refused(&place, &[weights], &["does not fit", "whole detector", "conv1.weight"]);
     let recipe = place.path("run/recipe.toml");
     let text = fs::read_to_string(&recipe).unwrap().replace("channels = 8", "channels = 16");
     fs::write(&recipe, text).unwrap();
     refused(&place, &["eval", "run"], &["model.safetensors", "does not fit", "fpn."]);
+}
+
+#[test]
+fn losses_that_changed_between_stop_and_resume_are_refused() {
+    let place = Workplace::new();
+    place.done(&["train", "recipe.toml", "schedule.epochs=1", "--out", "run"]);
+    let recipe = place.path("run/recipe.toml");
+    let text = fs::read_to_string(&recipe).unwrap();
+    for (from, to) in [("bins = 30", "bins = 20"), ("kind = \"ghm\"", "kind = \"focal\"")] {
+        assert!(text.contains(from), "{text}");
+        fs::write(&recipe, text.replacen(from, to, 1)).unwrap();
+        refused(&place, &["train", "--resume", "run"], &["recipe.toml", "loss settings", "start a new run"]);
+    }
 }
 
 #[test]
