@@ -4,8 +4,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ghm_loss::{
-    BACKGROUND, DensityConfig, Ema, FocalConfig, GradientDensity, IGNORED, Normalise, Targets, cross_entropy, focal,
-    ghm_c,
+    BACKGROUND, DensityConfig, Ema, ExactDensity, FocalConfig, GradientDensity, IGNORED, Normalise, Targets,
+    cross_entropy, focal, ghm_c, ghm_c_exact,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -33,6 +33,10 @@ fn classification(criterion: &mut Criterion) {
     group.sample_size(20);
     group.bench_function("ghm_c", |bencher| {
         bencher.iter(|| ghm_c(black_box(&logits), targets, None, &mut density, 1.0, &mut gradient));
+    });
+    let exact = ExactDensity { bins: 30, cap: None };
+    group.bench_function("ghm_c_exact", |bencher| {
+        bencher.iter(|| ghm_c_exact(black_box(&logits), targets, None, exact, 1.0, &mut gradient));
     });
     group.bench_function("focal", |bencher| {
         bencher.iter(|| focal(black_box(&logits), targets, None, FocalConfig::default(), 1.0, &mut gradient));

@@ -1,8 +1,10 @@
-//! ASL1, the smooth L1 whose gradient keeps apart the hard examples; plain, and harmonised as GHM-R.
+//! ASL1, the smooth L1 whose gradient keeps apart the hard examples; plain, and harmonised as GHM-R: by unit regions,
+//! by factors given, or by the exact density.
 
-use crate::density::GradientDensity;
+use crate::density::{BinWeights, GradientDensity};
 use crate::error::{LossError, expect_setting};
-use crate::harmonise::harmonised_sum;
+use crate::exact::{ExactDensity, exact_sum};
+use crate::harmonise::{harmonised_sum, harmonised_sum_given};
 use crate::inputs::Inputs;
 use crate::sums::weighted_sum;
 
@@ -61,14 +63,64 @@ pub fn ghm_r(
     harmonised_sum(&inputs, density, scale, gradient, |prediction, target| terms(prediction - target, mu))
 }
 
-fn check_mu(mu: f32) -> Result<(), LossError> {
+/// [`ghm_r`] by factors that are given: one shard of a call that is spread over workers. The factors are
+/// [`GradientDensity::update`]'s for the counts of all shards, merged ([`crate::Counts`]).
+///
+/// Gradients are bit for bit those of one call over all shards, and the values sum to its value.
+///
+/// # Shapes
+/// `predictions`, `targets`, `weights`, `gradient`: one entry an element of the shard. `mu` is as in [`ghm_r`].
+///
+/// # Errors
+/// [`LossError`] where lengths differ or `mu` is not a positive number; `gradient` is untouched then.
+pub fn ghm_r_given(
+    predictions: &[f32],
+    targets: &[f32],
+    weights: Option<&[f32]>,
+    mu: f32,
+    bin_weights: &BinWeights,
+    scale: f32,
+    gradient: &mut [f32],
+) -> Result<f64, LossError> {
+    let inputs = Inputs::of_predictions(predictions, targets, weights, gradient)?;
+    check_mu(mu)?;
+    let kernel = |prediction: f32, target: f32| terms(prediction - target, mu);
+    Ok(harmonised_sum_given(&inputs, bin_weights, scale, gradient, kernel))
+}
+
+/// [`ghm_r`] by the density as the paper defines it before its unit regions (Li et al. 2019, eq. 4 to 7), without a
+/// moving average: each example is divided by the [`ExactDensity`] of its gradient norm among those of this call.
+///
+/// Elements that take part, NaN and infinity are as in [`ghm_r`].
+///
+/// # Shapes
+/// `predictions`, `targets`, `weights`, `gradient`: one entry an element. `mu` is as in [`ghm_r`].
+///
+/// # Errors
+/// [`LossError`] where lengths differ, `mu` is not a positive number, a setting is outside its range, or there are 2^32
+/// elements or more; `gradient` is untouched then.
+pub fn ghm_r_exact(
+    predictions: &[f32],
+    targets: &[f32],
+    weights: Option<&[f32]>,
+    mu: f32,
+    density: ExactDensity,
+    scale: f32,
+    gradient: &mut [f32],
+) -> Result<f64, LossError> {
+    let inputs = Inputs::of_predictions(predictions, targets, weights, gradient)?;
+    check_mu(mu)?;
+    exact_sum(&inputs, density, scale, gradient, |prediction, target| terms(prediction - target, mu))
+}
+
+pub(crate) fn check_mu(mu: f32) -> Result<(), LossError> {
     // Its square has to be a number above 0, too.
     expect_setting("mu", f64::from(mu), "a number from 1e-15 to 1e15", |mu| (1e-15..=1e15).contains(&mu))
 }
 
 /// Loss and derivative at difference `d`.
 #[inline(always)]
-fn terms(d: f32, mu: f32) -> (f32, f32) {
+pub(crate) fn terms(d: f32, mu: f32) -> (f32, f32) {
     let root = (d * d + mu * mu).sqrt();
     // sqrt(d^2 + mu^2) - mu without the difference of two near numbers.
     (d * d / (root + mu), d / root)

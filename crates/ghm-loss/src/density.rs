@@ -99,13 +99,9 @@ impl GradientDensity {
     /// # Errors
     /// [`LossError::Setting`] for a number of bins or a momentum outside its range.
     pub fn new(config: DensityConfig) -> Result<Self, LossError> {
-        expect_setting("bins", config.bins as f64, "a whole number from 1 to 10000", |_| {
-            (1..=MAX_BINS).contains(&config.bins)
-        })?;
+        check_bins(config.bins)?;
         expect_setting("momentum", config.momentum, "a number of at least 0 and below 1", |m| (0.0..1.0).contains(&m))?;
-        if let Some(cap) = config.cap {
-            expect_setting("cap", cap, "a finite number above 0", |cap| cap > 0.0 && cap.is_finite())?;
-        }
+        check_cap(config.cap)?;
         Ok(Self { config, counts: vec![0.0; config.bins], steps: 0 })
     }
 
@@ -175,6 +171,16 @@ impl BinWeights {
     pub fn factors(&self) -> &[f64] {
         &self.factors
     }
+}
+
+/// Whether `bins` is a number of bins.
+pub(crate) fn check_bins(bins: usize) -> Result<(), LossError> {
+    expect_setting("bins", bins as f64, "a whole number from 1 to 10000", |_| (1..=MAX_BINS).contains(&bins))
+}
+
+/// Whether a cap, where there is one, is one.
+pub(crate) fn check_cap(cap: Option<f64>) -> Result<(), LossError> {
+    cap.map_or(Ok(()), |cap| expect_setting("cap", cap, "a finite number above 0", |cap| cap > 0.0 && cap.is_finite()))
 }
 
 impl From<GradientDensity> for Saved {

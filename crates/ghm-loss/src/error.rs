@@ -45,6 +45,38 @@ pub enum LossError {
         /// The entry.
         value: f32,
     },
+    /// Boxes whose numbers are not four each.
+    #[error("{name} are {length} numbers: expected four a box, x1, y1, x2, y2")]
+    Corners {
+        /// The slice.
+        name: &'static str,
+        /// Its length.
+        length: usize,
+    },
+    /// A target box that is not finite or has no size.
+    #[error("targets[{index}] is {corners:?}: expected finite x1 < x2 and y1 < y2; give ignored boxes weight 0")]
+    TargetBox {
+        /// Which box.
+        index: usize,
+        /// Its corners `x1, y1, x2, y2`.
+        corners: [f32; 4],
+    },
+    /// Class weights for dense targets whose rows cannot be as long as there are weights.
+    #[error("class_weights has {classes} entries, but {logits} logits are no whole number of rows of {classes}")]
+    ClassWeights {
+        /// Number of class weights.
+        classes: usize,
+        /// Number of logits.
+        logits: usize,
+    },
+    /// A class weight that is not finite or below 0.
+    #[error("class_weights[{class}] is {value}: expected a finite number of at least 0")]
+    ClassWeight {
+        /// The class.
+        class: usize,
+        /// Its weight.
+        value: f32,
+    },
     /// A setting outside its range.
     #[error("{name} is {value}: expected {expected}")]
     Setting {

@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 
 use crate::density::{BinWeights, GradientDensity};
+use crate::edges::bin_of;
 use crate::error::LossError;
 use crate::inputs::{BLOCK, CHUNK, Inputs};
-use crate::sums::apply;
+use crate::sums::{apply, gate};
 
 /// One bin of a histogram: how many elements fell into it, and the sum of their losses.
 #[derive(Clone, Copy, Default)]
@@ -39,55 +40,101 @@ pub(crate) fn harmonised_sum(
     gradient: &mut [f32],
     kernel: impl Fn(f32, f32) -> (f32, f32) + Sync,
 ) -> Result<f64, LossError> {
-    let (bins, outside) = measure(inputs, density, gradient, kernel);
-    let counts: Vec<u64> = bins.iter().map(|bin| bin.count).collect();
-    let weights = density.update(&counts)?;
-    multiply(density, &weights, scale, gradient);
-    let harmonised: f64 = bins.iter().zip(weights.factors()).map(|(bin, factor)| factor * bin.loss).sum();
-    Ok(f64::from(scale) * (harmonised + outside))
+    let measured = measure(inputs, density.config().bins, gradient, kernel);
+    let weights = density.update(&measured.counts())?;
+    Ok(measured.harmonise(&weights, scale, gradient))
 }
 
-/// The derivatives into `gradient`; the histogram `[M]`; and the loss outside it, which is 0 unless a value was NaN.
-fn measure(
+/// The same by factors that are given, from counts of other elements than these alone.
+pub(crate) fn harmonised_sum_given(
     inputs: &Inputs,
-    density: &GradientDensity,
+    weights: &BinWeights,
+    scale: f32,
     gradient: &mut [f32],
     kernel: impl Fn(f32, f32) -> (f32, f32) + Sync,
-) -> (Vec<Bin>, f64) {
-    let bins = density.config().bins;
+) -> f64 {
+    measure(inputs, weights.factors().len(), gradient, kernel).harmonise(weights, scale, gradient)
+}
+
+/// The first pass alone, for its counts `[M]`; the derivatives are dropped.
+pub(crate) fn counted(inputs: &Inputs, bins: usize, kernel: impl Fn(f32, f32) -> (f32, f32) + Sync) -> Vec<u64> {
+    let of_chunk = |index: usize| {
+        let chunk = inputs.chunk(index);
+        histogram(&chunk, bins, &mut vec![0.0; chunk.len()], &kernel)
+    };
+    let histograms: Vec<Vec<Bin>> = (0..inputs.len().div_ceil(CHUNK)).into_par_iter().map(of_chunk).collect();
+    Measured::joined(&histograms, bins).counts()
+}
+
+/// What the first pass finds.
+struct Measured {
+    /// The histogram `[M]`.
+    bins: Vec<Bin>,
+    /// The loss outside it, which is 0 unless a value was NaN.
+    outside: f64,
+}
+
+impl Measured {
+    /// Of the histograms of all chunks, in their order.
+    fn joined(histograms: &[Vec<Bin>], bins: usize) -> Self {
+        let mut total = vec![Bin::default(); bins + 1];
+        for histogram in histograms {
+            for (sum, bin) in total.iter_mut().zip(histogram) {
+                *sum = sum.plus(bin);
+            }
+        }
+        let outside = total.pop().map_or(0.0, |bin| bin.loss);
+        Self { bins: total, outside }
+    }
+
+    fn counts(&self) -> Vec<u64> {
+        self.bins.iter().map(|bin| bin.count).collect()
+    }
+
+    /// The second pass: the value, and the gradient from the derivatives.
+    fn harmonise(&self, weights: &BinWeights, scale: f32, gradient: &mut [f32]) -> f64 {
+        multiply(weights, scale, gradient);
+        let harmonised: f64 = self.bins.iter().zip(weights.factors()).map(|(bin, factor)| factor * bin.loss).sum();
+        f64::from(scale) * (harmonised + self.outside)
+    }
+}
+
+/// The derivatives into `gradient`, and the histogram.
+fn measure(
+    inputs: &Inputs,
+    bins: usize,
+    gradient: &mut [f32],
+    kernel: impl Fn(f32, f32) -> (f32, f32) + Sync,
+) -> Measured {
     let histograms: Vec<Vec<Bin>> = gradient
         .par_chunks_mut(CHUNK)
         .enumerate()
-        .map(|(index, gradient)| histogram(&inputs.chunk(index), density, gradient, &kernel))
+        .map(|(index, gradient)| histogram(&inputs.chunk(index), bins, gradient, &kernel))
         .collect();
-    let mut total = vec![Bin::default(); bins + 1];
-    for histogram in &histograms {
-        for (sum, bin) in total.iter_mut().zip(histogram) {
-            *sum = sum.plus(bin);
-        }
-    }
-    let outside = total.pop().map_or(0.0, |bin| bin.loss);
-    (total, outside)
+    Measured::joined(&histograms, bins)
 }
 
-/// The histogram of one chunk, `[M + 1]`: the last entry takes what is not to be counted.
+/// The histogram of one chunk, `[M + 1]`: the last entry, at `outside = M`, takes what is not to be counted.
 fn histogram(
     chunk: &Inputs,
-    density: &GradientDensity,
+    outside: usize,
     gradient: &mut [f32],
     kernel: impl Fn(f32, f32) -> (f32, f32),
 ) -> Vec<Bin> {
-    let outside = density.config().bins;
+    let bins = outside as f32;
     let mut lanes = vec![[Bin::default(); LANES]; outside + 1];
     chunk.for_each_block(gradient, |block, derivatives| {
         let (mut losses, mut places) = ([0.0; BLOCK], [0; BLOCK]);
         let (losses, places) = (&mut losses[..derivatives.len()], &mut places[..derivatives.len()]);
         apply(&kernel, block, losses, derivatives);
         for (place, derivative) in places.iter_mut().zip(&*derivatives) {
-            *place = if derivative.is_nan() { outside } else { density.bin_of(derivative.abs()) };
+            *place = if derivative.is_nan() { outside } else { bin_of(derivative.abs(), bins) };
         }
         if let Some(weights) = block.weights {
-            gate(weights, losses, derivatives, places, outside);
+            gate(weights, losses, derivatives);
+            for (&weight, place) in weights.iter().zip(&mut *places) {
+                *place = if weight > 0.0 { *place } else { outside };
+            }
         }
         for (at, (&loss, &place)) in losses.iter().zip(&*places).enumerate() {
             let bin = &mut lanes[place][at % LANES];
@@ -99,23 +146,15 @@ fn histogram(
     lanes.iter().map(merged).collect()
 }
 
-/// Takes out the elements whose weight is not above 0, whatever they hold.
-fn gate(weights: &[f32], losses: &mut [f32], derivatives: &mut [f32], places: &mut [usize], outside: usize) {
-    for (((&weight, loss), derivative), place) in weights.iter().zip(losses).zip(derivatives).zip(places) {
-        *loss = if weight > 0.0 { *loss } else { 0.0 };
-        *derivative = if weight > 0.0 { *derivative } else { 0.0 };
-        *place = if weight > 0.0 { *place } else { outside };
-    }
-}
-
 /// Each derivative times the factor of its bin. Those gated out are 0 and stay so, those of NaN stay NaN.
-fn multiply(density: &GradientDensity, weights: &BinWeights, scale: f32, gradient: &mut [f32]) {
+fn multiply(weights: &BinWeights, scale: f32, gradient: &mut [f32]) {
+    let bins = weights.factors().len() as f32;
     let factors: Vec<f32> = weights.factors().iter().map(|factor| (factor * f64::from(scale)) as f32).collect();
     gradient.par_chunks_mut(BLOCK).with_min_len(CHUNK / BLOCK).for_each(|derivatives| {
         // All bins first: that loop becomes vector code, the one that looks factors up cannot.
         let mut places = [0; BLOCK];
         for (place, derivative) in places.iter_mut().zip(&*derivatives) {
-            *place = density.bin_of(derivative.abs());
+            *place = bin_of(derivative.abs(), bins);
         }
         for (derivative, &place) in derivatives.iter_mut().zip(&places) {
             *derivative *= factors[place];

@@ -15,6 +15,8 @@ pub(crate) struct Inputs<'a> {
     values: &'a [f32],
     targets: Targets<'a>,
     weights: Option<&'a [f32]>,
+    /// Weight of each class `[C]`, where rows have as many elements; the weights of the elements are multiplied by them.
+    class_weights: Option<&'a [f32]>,
     /// Where in the whole call `values` begins; `targets` and `weights` are always whole.
     start: usize,
 }
@@ -43,7 +45,7 @@ impl<'a> Inputs<'a> {
     ) -> Result<Self, LossError> {
         check_others("logits", logits.len(), weights, gradient)?;
         targets.check(logits.len(), weights)?;
-        Ok(Self { values: logits, targets, weights, start: 0 })
+        Ok(Self { values: logits, targets, weights, class_weights: None, start: 0 })
     }
 
     /// Predictions of real numbers and what they are compared with.
@@ -55,19 +57,34 @@ impl<'a> Inputs<'a> {
     ) -> Result<Self, LossError> {
         check_others("predictions", predictions.len(), weights, gradient)?;
         expect_length("targets", targets.len(), "predictions", predictions.len())?;
-        Ok(Self { values: predictions, targets: Targets::Dense(targets), weights, start: 0 })
+        Ok(Self { values: predictions, targets: Targets::Dense(targets), weights, class_weights: None, start: 0 })
+    }
+
+    /// The same with the weight of every element times that of its class; a row has as many logits as there are class
+    /// weights.
+    pub fn with_class_weights(self, class_weights: Option<&'a [f32]>) -> Result<Self, LossError> {
+        if let Some(class_weights) = class_weights {
+            check_class_weights(class_weights, self.targets, self.values.len())?;
+        }
+        Ok(Self { class_weights, ..self })
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.values.len()
     }
 
     /// The `index`-th chunk.
     pub fn chunk(&self, index: usize) -> Self {
         let start = index * CHUNK;
         let end = (start + CHUNK).min(self.values.len());
-        Self { values: &self.values[start..end], targets: self.targets, weights: self.weights, start }
+        Self { values: &self.values[start..end], start, ..*self }
     }
 
     /// Calls `visit` for each block in turn, with the part of `gradient` (as long as `values`) that belongs to it.
     pub fn for_each_block(&self, gradient: &mut [f32], mut visit: impl FnMut(Block, &mut [f32])) {
         let mut room = Room { targets: [0.0; BLOCK], weights: [0.0; BLOCK] };
+        let mut products = [0.0; BLOCK];
         let blocks = self.values.chunks(BLOCK).zip(gradient.chunks_mut(BLOCK));
         for (index, (values, gradient)) in blocks.enumerate() {
             let start = self.start + index * BLOCK;
@@ -75,6 +92,10 @@ impl<'a> Inputs<'a> {
             let block = match self.targets {
                 Targets::Dense(targets) => Block { values, targets: &targets[start..start + values.len()], weights },
                 Targets::ClassIndex { rows, classes } => room.expand(values, rows, classes, start, weights),
+            };
+            let block = match self.class_weights {
+                None => block,
+                Some(class_weights) => multiplied(block, class_weights, start, &mut products[..values.len()]),
             };
             visit(block, gradient);
         }
@@ -118,6 +139,38 @@ impl Room {
             gate[from..to].fill(0.0);
         }
         Block { values, targets, weights: Some(gate) }
+    }
+}
+
+/// The block with its weights, or 1, times those of the classes. It begins with element `start` of rows as long as
+/// `class_weights`.
+fn multiplied<'b>(block: Block<'b>, class_weights: &[f32], start: usize, products: &'b mut [f32]) -> Block<'b> {
+    let mut class = start % class_weights.len();
+    let mut rest = &mut *products;
+    while !rest.is_empty() {
+        let count = rest.len().min(class_weights.len() - class);
+        let (row, after) = rest.split_at_mut(count);
+        row.copy_from_slice(&class_weights[class..class + count]);
+        (rest, class) = (after, 0);
+    }
+    if let Some(weights) = block.weights {
+        products.iter_mut().zip(weights).for_each(|(product, weight)| *product *= weight);
+    }
+    Block { weights: Some(products), ..block }
+}
+
+fn check_class_weights(class_weights: &[f32], targets: Targets, logits: usize) -> Result<(), LossError> {
+    let count = class_weights.len();
+    match targets {
+        Targets::ClassIndex { classes, .. } => {
+            expect_length("class_weights", count, "the classes of the targets", classes)?;
+        }
+        Targets::Dense(_) if count > 0 && logits.is_multiple_of(count) => {}
+        Targets::Dense(_) => return Err(LossError::ClassWeights { classes: count, logits }),
+    }
+    match class_weights.iter().position(|weight| !(0.0..f32::INFINITY).contains(weight)) {
+        Some(class) => Err(LossError::ClassWeight { class, value: class_weights[class] }),
+        None => Ok(()),
     }
 }
 
@@ -168,6 +221,52 @@ mod tests {
                 }
                 assert_eq!(targets.len(), rows.len() * classes);
             }
+        }
+    }
+
+    #[test]
+    fn class_weights_multiply_the_weights_of_their_columns_in_every_block_and_chunk() {
+        for classes in [1, 3, 80, BLOCK, BLOCK + 1, CHUNK + 700] {
+            let rows = vec![BACKGROUND; (2 * CHUNK + 900).div_ceil(classes)];
+            let values = vec![0.0; rows.len() * classes];
+            let weights: Vec<f32> = (0..values.len()).map(|index| (index % 3) as f32 - 1.0).collect();
+            let class_weights: Vec<f32> = (0..classes).map(|class| (class % 5) as f32).collect();
+            for given in [None, Some(weights.as_slice())] {
+                let mut found = values.clone();
+                let inputs = Inputs::of_logits(&values, Targets::ClassIndex { rows: &rows, classes }, given, &found)
+                    .and_then(|inputs| inputs.with_class_weights(Some(&class_weights)))
+                    .unwrap();
+                for (index, found) in found.chunks_mut(CHUNK).enumerate() {
+                    inputs.chunk(index).for_each_block(found, |block, found| {
+                        found.copy_from_slice(block.weights.unwrap());
+                    });
+                }
+                for (index, &found) in found.iter().enumerate() {
+                    let weight = given.map_or(1.0, |weights| weights[index]);
+                    assert_eq!(found, weight * class_weights[index % classes], "element {index} of {classes} classes");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn class_weights_that_fit_no_row_or_are_no_weights_are_refused_with_their_class() {
+        let values = [0.0; 6];
+        let refused = |targets, class_weights: &[f32]| {
+            let inputs = Inputs::of_logits(&values, targets, None, &values).unwrap();
+            inputs.with_class_weights(Some(class_weights)).map(|_| ()).unwrap_err().to_string()
+        };
+        let (dense, rows) = (Targets::Dense(&values), Targets::ClassIndex { rows: &[0, 1], classes: 3 });
+        assert_eq!(refused(rows, &[1.0; 2]), "class_weights and the classes of the targets differ in length: 2 and 3");
+        assert_eq!(
+            refused(dense, &[1.0; 4]),
+            "class_weights has 4 entries, but 6 logits are no whole number of rows of 4"
+        );
+        assert_eq!(refused(dense, &[]), "class_weights has 0 entries, but 6 logits are no whole number of rows of 0");
+        for (value, text) in [(-1.0, "-1"), (f32::NAN, "NaN"), (f32::INFINITY, "inf")] {
+            let expected = format!("class_weights[1] is {text}: expected a finite number of at least 0");
+            assert_eq!(refused(dense, &[0.0, value, 1.0]), expected);
+            assert_eq!(refused(rows, &[0.0, value, 1.0]), expected);
         }
     }
 }

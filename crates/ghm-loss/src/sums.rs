@@ -46,7 +46,16 @@ pub(crate) fn apply(
     }
 }
 
-fn weigh(weights: Option<&[f32]>, scale: f32, losses: &mut [f32], derivatives: &mut [f32]) {
+/// Puts loss and derivative 0 where the weight is not above 0, whatever stands there.
+pub(crate) fn gate(weights: &[f32], losses: &mut [f32], derivatives: &mut [f32]) {
+    for (&weight, (loss, derivative)) in weights.iter().zip(losses.iter_mut().zip(derivatives)) {
+        *loss = if weight > 0.0 { *loss } else { 0.0 };
+        *derivative = if weight > 0.0 { *derivative } else { 0.0 };
+    }
+}
+
+/// Losses times their weights, derivatives times weight and scale; 0 where the weight is not above 0.
+pub(crate) fn weigh(weights: Option<&[f32]>, scale: f32, losses: &mut [f32], derivatives: &mut [f32]) {
     match weights {
         None => derivatives.iter_mut().for_each(|derivative| *derivative *= scale),
         Some(weights) => {
@@ -60,7 +69,7 @@ fn weigh(weights: Option<&[f32]>, scale: f32, losses: &mut [f32], derivatives: &
 }
 
 /// The sum in f64, always in the same order: eight running sums, so that the additions need not wait for each other.
-fn sum_of(losses: &[f32]) -> f64 {
+pub(crate) fn sum_of(losses: &[f32]) -> f64 {
     let (eights, rest) = losses.as_chunks::<8>();
     let mut sums = [0.0f64; 8];
     for eight in eights {

@@ -1,6 +1,9 @@
 //! What holds of every loss: threads, targets in two shapes, ignored rows, weights, scale, wrong input.
 
-use ghm_loss::{Ema, FocalConfig, GradientDensity, IGNORED, LossError, Normalise, Targets};
+use ghm_loss::{
+    BalancedCrossEntropyConfig, BalancedL1Config, Ema, ExactDensity, FocalConfig, GradientDensity, IGNORED, LossError,
+    Normalise, OhemConfig, QualityFocalConfig, Targets, VarifocalConfig,
+};
 
 use crate::fixture::{dense, density, random_between, random_logits, random_rows};
 
@@ -13,36 +16,59 @@ fn fresh() -> GradientDensity {
     density(30, 0.75, Normalise::Nonempty, Ema::Corrected)
 }
 
+const EXACT: ExactDensity = ExactDensity { bins: 30, cap: None };
+
 /// Every classification loss on the same data, by name.
 fn classification(
     logits: &[f32],
     targets: Targets,
     weights: Option<&[f32]>,
     scale: f32,
-) -> [(&'static str, Outcome); 3] {
+) -> [(&'static str, Outcome); 9] {
     let run = |loss: &dyn Fn(&mut [f32]) -> Result<f64, LossError>| {
         let mut gradient = vec![f32::MAX; logits.len()];
         (loss(&mut gradient).unwrap(), gradient)
     };
     let focal = FocalConfig { alpha: 0.25, gamma: 1.5 };
+    let balanced = BalancedCrossEntropyConfig { alpha: 0.3, class_weights: class_weights(logits.len()) };
+    let (hardest, ratio) = (OhemConfig::Hardest { count: 700 }, OhemConfig::Ratio { ratio: 1.5, least: 30 });
+    let (quality, varifocal) = (QualityFocalConfig { beta: 1.5 }, VarifocalConfig::default());
     [
         ("ghm_c", run(&|gradient| ghm_loss::ghm_c(logits, targets, weights, &mut fresh(), scale, gradient))),
+        ("ghm_c_exact", run(&|gradient| ghm_loss::ghm_c_exact(logits, targets, weights, EXACT, scale, gradient))),
         ("focal", run(&|gradient| ghm_loss::focal(logits, targets, weights, focal, scale, gradient))),
         ("cross_entropy", run(&|gradient| ghm_loss::cross_entropy(logits, targets, weights, scale, gradient))),
+        (
+            "balanced_cross_entropy",
+            run(&|gradient| ghm_loss::balanced_cross_entropy(logits, targets, weights, &balanced, scale, gradient)),
+        ),
+        ("ohem, hardest", run(&|gradient| ghm_loss::ohem(logits, targets, weights, hardest, scale, gradient))),
+        ("ohem, ratio", run(&|gradient| ghm_loss::ohem(logits, targets, weights, ratio, scale, gradient))),
+        ("quality_focal", run(&|gradient| ghm_loss::quality_focal(logits, targets, weights, quality, scale, gradient))),
+        ("varifocal", run(&|gradient| ghm_loss::varifocal(logits, targets, weights, varifocal, scale, gradient))),
     ]
 }
 
+/// A weight for each of [`CLASSES`], where there are whole rows of logits.
+fn class_weights(logits: usize) -> Option<Vec<f32>> {
+    let whole_rows = logits > 0 && logits.is_multiple_of(CLASSES);
+    whole_rows.then(|| random_between(5, CLASSES, 0.5, 2.0))
+}
+
 /// Every regression loss on the same data, by name.
-fn regression(x: &[f32], t: &[f32], weights: Option<&[f32]>, scale: f32) -> [(&'static str, Outcome); 4] {
+fn regression(x: &[f32], t: &[f32], weights: Option<&[f32]>, scale: f32) -> [(&'static str, Outcome); 6] {
     let run = |loss: &dyn Fn(&mut [f32]) -> Result<f64, LossError>| {
         let mut gradient = vec![f32::MAX; x.len()];
         (loss(&mut gradient).unwrap(), gradient)
     };
+    let balanced = BalancedL1Config::default();
     [
         ("ghm_r", run(&|gradient| ghm_loss::ghm_r(x, t, weights, 0.02, &mut fresh(), scale, gradient))),
+        ("ghm_r_exact", run(&|gradient| ghm_loss::ghm_r_exact(x, t, weights, 0.02, EXACT, scale, gradient))),
         ("asl1", run(&|gradient| ghm_loss::asl1(x, t, weights, 0.02, scale, gradient))),
         ("smooth_l1", run(&|gradient| ghm_loss::smooth_l1(x, t, weights, 0.11, scale, gradient))),
         ("l1", run(&|gradient| ghm_loss::l1(x, t, weights, scale, gradient))),
+        ("balanced_l1", run(&|gradient| ghm_loss::balanced_l1(x, t, weights, balanced, scale, gradient))),
     ]
 }
 
@@ -163,9 +189,9 @@ fn how_large_a_weight_is_makes_no_difference_to_a_harmonised_loss() {
     let weights: Vec<f32> = (0..500).map(|index| [0.0, 0.1, 7.0][index % 3]).collect();
     let gates: Vec<f32> = weights.iter().map(|&weight| f32::from(weight > 0.0)).collect();
     let both = |weights: &[f32]| {
-        let [ghm_c, ..] = classification(&x, Targets::Dense(&t), Some(weights), 1.0);
-        let [ghm_r, ..] = regression(&x, &t, Some(weights), 1.0);
-        (ghm_c, ghm_r)
+        let [ghm_c, ghm_c_exact, ..] = classification(&x, Targets::Dense(&t), Some(weights), 1.0);
+        let [ghm_r, ghm_r_exact, ..] = regression(&x, &t, Some(weights), 1.0);
+        (ghm_c, ghm_c_exact, ghm_r, ghm_r_exact)
     };
     assert!(both(&weights) == both(&gates));
 }
@@ -216,5 +242,31 @@ fn settings_outside_their_range_are_refused_by_name() {
     for beta in [-1.0, f32::NAN, f32::INFINITY] {
         let error = ghm_loss::smooth_l1(&x, &t, None, beta, 1.0, &mut gradient).unwrap_err();
         assert!(error.to_string().starts_with("beta is "), "{error}");
+    }
+}
+
+#[test]
+fn settings_of_the_other_classification_losses_outside_their_range_are_refused_by_name() {
+    let (x, dense, mut gradient) = ([0.5], Targets::Dense(&[1.0]), [9.0]);
+    let mut refused = |name: &str, loss: &dyn Fn(&mut [f32]) -> Result<f64, LossError>| {
+        let error = loss(&mut gradient).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("{name} is ")), "{error}");
+        assert_eq!(gradient, [9.0]);
+    };
+    for alpha in [-0.1, 1.1, f32::NAN] {
+        let config = BalancedCrossEntropyConfig { alpha, class_weights: None };
+        refused("alpha", &|gradient| ghm_loss::balanced_cross_entropy(&x, dense, None, &config, 1.0, gradient));
+    }
+    for beta in [-1.0, 101.0, f32::NAN] {
+        let config = QualityFocalConfig { beta };
+        refused("beta", &|gradient| ghm_loss::quality_focal(&x, dense, None, config, 1.0, gradient));
+    }
+    for (alpha, gamma, name) in [(-1.0, 2.0, "alpha"), (f32::INFINITY, 2.0, "alpha"), (0.75, f32::NAN, "gamma")] {
+        let config = VarifocalConfig { alpha, gamma };
+        refused(name, &|gradient| ghm_loss::varifocal(&x, dense, None, config, 1.0, gradient));
+    }
+    let ratio = |ratio| (OhemConfig::Ratio { ratio, least: 1 }, "ratio");
+    for (config, name) in [(OhemConfig::Hardest { count: 0 }, "count"), ratio(-1.0), ratio(f32::NAN)] {
+        refused(name, &|gradient| ghm_loss::ohem(&x, dense, None, config, 1.0, gradient));
     }
 }

@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
 mod behaviour;
+mod boxes;
 mod derivatives;
+mod exact;
 mod fixture;
 mod golden;
+mod shards;
 mod state;
