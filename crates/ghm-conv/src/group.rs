@@ -12,7 +12,7 @@ use crate::group_kernel::{self, Groups};
 use crate::norm::NormParameters;
 use crate::norm_kernel::{ChannelStatistics, Maps, NormInput};
 use crate::primitive::{flex_tracked, runs_here, tensor, values};
-use crate::relu::masked;
+use crate::relu::before_activation;
 
 /// Group norm of `groups` groups of channels (Wu and He 2018), then `activation`.
 ///
@@ -85,12 +85,8 @@ impl Backward<Flex, 3> for GroupBackward {
     fn backward(self, ops: Ops<State, 3>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let [x_node, weight_node, bias_node] = ops.parents;
         let State { groups, x, weight, statistics, epsilon, activated } = ops.state;
-        let outgoing = grads.consume::<Flex>(&ops.node).to_contiguous();
+        let outgoing = before_activation(grads.consume::<Flex>(&ops.node), activated);
         let shape = outgoing.shape().dims::<4>();
-        let outgoing = match activated {
-            Some(y) => tensor(masked(values(&outgoing), values(&y)), shape),
-            None => outgoing,
-        };
         let statistics = (statistics.as_slice(), epsilon);
         let gradients = group_kernel::backward(&groups, values(&x), values(&weight), statistics, values(&outgoing));
         if let Some(node) = x_node {

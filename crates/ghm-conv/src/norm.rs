@@ -10,7 +10,7 @@ use burn::tensor::{Tensor, activation, module};
 use crate::geometry::Activation;
 use crate::norm_kernel::{self, ChannelStatistics, Maps, NormInput};
 use crate::primitive::{flex_tracked, runs_here, tensor, values};
-use crate::relu::masked;
+use crate::relu::before_activation;
 
 /// What batch norm in training gives.
 #[derive(Clone, Debug)]
@@ -121,12 +121,8 @@ impl Backward<Flex, 4> for NormBackward {
     fn backward(self, ops: Ops<State, 4>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let [x_node, weight_node, bias_node, residual_node] = ops.parents;
         let State { maps, x, weight, statistics, epsilon, activated } = ops.state;
-        let outgoing = grads.consume::<Flex>(&ops.node).to_contiguous();
+        let outgoing = before_activation(grads.consume::<Flex>(&ops.node), activated);
         let shape = outgoing.shape().dims::<4>();
-        let outgoing = match activated {
-            Some(y) => tensor(masked(values(&outgoing), values(&y)), shape),
-            None => outgoing,
-        };
         let statistics = (statistics.as_slice(), epsilon);
         let gradients = norm_kernel::backward(&maps, values(&x), values(&weight), statistics, values(&outgoing));
         if let Some(node) = x_node {

@@ -4,14 +4,14 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckp
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
-use burn::backend::{Autodiff, Flex, TensorMetadata};
+use burn::backend::{Autodiff, Flex};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, activation, module};
 
 use crate::geometry::{Activation, ConvSpec, Geometry};
 use crate::kernel::{self, BackwardInput, Finish, Wanted};
 use crate::primitive::{flex, flex_tracked, runs_here, tensor, values};
-use crate::relu::masked;
+use crate::relu::before_activation;
 
 /// What follows the product in the same pass: `activation(scale * product + bias + residual)`.
 #[derive(Clone, Debug)]
@@ -150,11 +150,7 @@ impl Backward<Flex, 4> for ConvBackward {
     fn backward(self, ops: Ops<State, 4>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let [x_node, weight_node, bias_node, residual_node] = ops.parents;
         let State { geometry: g, x, weight, scale, activated } = ops.state;
-        let outgoing = grads.consume::<Flex>(&ops.node).to_contiguous();
-        let outgoing = match activated {
-            Some(y) => tensor(masked(values(&outgoing), values(&y)), outgoing.shape().dims::<4>()),
-            None => outgoing,
-        };
+        let outgoing = before_activation(grads.consume::<Flex>(&ops.node), activated);
         let input = BackwardInput {
             x: values(&x),
             weight: values(&weight),

@@ -1,6 +1,10 @@
 //! A ReLU in place, and its gradient from its output; NaN passes through both.
 
+use burn::backend::TensorMetadata;
+use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
+
+use crate::primitive::{tensor, values};
 
 /// Elements that one thread takes at a time.
 const CHUNK: usize = 1 << 14;
@@ -12,8 +16,17 @@ pub(crate) fn relu(value: &mut f32) {
     }
 }
 
+/// The gradient of what went into a ReLU whose output was `activated`, contiguous; `outgoing` itself where there was none.
+pub(crate) fn before_activation(outgoing: FlexTensor, activated: Option<FlexTensor>) -> FlexTensor {
+    let outgoing = outgoing.to_contiguous();
+    match activated {
+        Some(y) => tensor(masked(values(&outgoing), values(&y)), outgoing.shape().dims::<4>()),
+        None => outgoing,
+    }
+}
+
 /// `outgoing` where `activated` is above 0 or NaN, and 0 elsewhere.
-pub(crate) fn masked(outgoing: &[f32], activated: &[f32]) -> Vec<f32> {
+fn masked(outgoing: &[f32], activated: &[f32]) -> Vec<f32> {
     let mut masked = vec![0.0; outgoing.len()];
     let inputs = outgoing.par_chunks(CHUNK).zip(activated.par_chunks(CHUNK));
     masked.par_chunks_mut(CHUNK).zip(inputs).for_each(|(masked, (outgoing, activated))| {
