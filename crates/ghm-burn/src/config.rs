@@ -1,6 +1,9 @@
 //! Which losses, with which options: what a recipe says under `loss`.
 
-use ghm_loss::{DensityConfig, Ema, FocalConfig, MAX_BINS, Normalise};
+use ghm_loss::{
+    BalancedCrossEntropyConfig, BalancedL1Config, Between, DensityConfig, Ema, ExactDensity, FocalConfig, LossConfig,
+    MAX_BINS, Normalise, OhemConfig,
+};
 use serde::{Deserialize, Serialize};
 
 /// What one density is computed over.
@@ -19,10 +22,16 @@ pub enum Scope {
 pub enum ClassificationKind {
     /// GHM-C (Li et al. 2019).
     Ghm,
+    /// GHM-C by the exact density, of each batch by itself.
+    GhmExact,
     /// Focal loss (Lin et al. 2017).
     Focal,
     /// Sigmoid cross entropy.
     CrossEntropy,
+    /// Sigmoid cross entropy, positives against negatives (Lin et al. 2017, eq. 3).
+    BalancedCrossEntropy,
+    /// Sigmoid cross entropy of the positives and the hardest negatives (Liu et al. 2016).
+    Ohem,
 }
 
 /// The classification loss. Options of other kinds are kept and not used, so that `kind` alone can be changed.
@@ -46,10 +55,20 @@ pub struct ClassificationConfig {
     /// GHM: the most that the harmonising parameter may be, above 0; nothing holds it where absent, as published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cap: Option<f64>,
-    /// Focal: weight of the positives.
-    pub alpha: f32,
+    /// GHM: how the density passes from one bin to the next.
+    pub between: Between,
+    /// GHM: a density for each class.
+    pub per_class: bool,
+    /// Focal and balanced cross entropy: weight of the positives; where it is not given 0.25 for focal loss and 0.75 for
+    /// balanced cross entropy, as published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f32>,
     /// Focal: focusing exponent.
     pub gamma: f32,
+    /// OHEM: negatives for each positive.
+    pub ratio: f32,
+    /// OHEM: the fewest negatives of a batch.
+    pub least: usize,
 }
 
 impl Default for ClassificationConfig {
@@ -63,22 +82,40 @@ impl Default for ClassificationConfig {
             ema: Ema::Released,
             scope: Scope::Level,
             cap: None,
-            alpha: 0.25,
+            between: Between::Step,
+            per_class: false,
+            alpha: None,
             gamma: 2.0,
+            ratio: 3.0,
+            least: 0,
         }
     }
 }
 
 impl ClassificationConfig {
-    /// The density's options.
-    pub fn density(&self) -> DensityConfig {
-        let Self { bins, momentum, normalise, ema, cap, .. } = *self;
-        DensityConfig { bins, momentum, normalise, ema, cap }
+    /// The loss over logits of `classes` classes.
+    pub fn loss(&self, classes: usize) -> LossConfig {
+        let Self { bins, momentum, normalise, ema, cap, between, .. } = *self;
+        match self.kind {
+            ClassificationKind::Ghm => {
+                let classes = self.per_class.then_some(classes);
+                LossConfig::GhmC(DensityConfig { bins, momentum, normalise, ema, cap, between, classes })
+            }
+            ClassificationKind::GhmExact => LossConfig::GhmCExact(ExactDensity { bins, cap }),
+            ClassificationKind::Focal => LossConfig::Focal(FocalConfig { alpha: self.alpha(), gamma: self.gamma }),
+            ClassificationKind::CrossEntropy => LossConfig::CrossEntropy,
+            ClassificationKind::BalancedCrossEntropy => {
+                let (alpha, class_weights) = (self.alpha(), None);
+                LossConfig::BalancedCrossEntropy(BalancedCrossEntropyConfig { alpha, class_weights })
+            }
+            ClassificationKind::Ohem => LossConfig::Ohem(OhemConfig::Ratio { ratio: self.ratio, least: self.least }),
+        }
     }
 
-    /// Focal loss's options.
-    pub fn focal(&self) -> FocalConfig {
-        FocalConfig { alpha: self.alpha, gamma: self.gamma }
+    /// The weight of the positives.
+    fn alpha(&self) -> f32 {
+        let default = if self.kind == ClassificationKind::BalancedCrossEntropy { 0.75 } else { 0.25 };
+        self.alpha.unwrap_or(default)
     }
 }
 
@@ -88,10 +125,16 @@ impl ClassificationConfig {
 pub enum RegressionKind {
     /// GHM-R over the authentic smooth L1 (Li et al. 2019).
     Ghm,
+    /// GHM-R by the exact density, of each batch by itself.
+    GhmExact,
+    /// The authentic smooth L1 (Li et al. 2019).
+    Asl1,
     /// Smooth L1 (Girshick 2015).
     SmoothL1,
     /// L1.
     L1,
+    /// Balanced L1 (Pang et al. 2019).
+    BalancedL1,
 }
 
 /// The box regression loss. Options of other kinds are kept and not used.
@@ -103,7 +146,7 @@ pub struct RegressionConfig {
     /// Factor on the loss; where it is not given 10 for GHM-R, as published, and 1 for the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<f32>,
-    /// GHM: where the authentic smooth L1 turns from square to linear, above 0.
+    /// GHM and ASL1: where the authentic smooth L1 turns from square to linear, above 0.
     pub mu: f32,
     /// GHM: number of unit regions `M`.
     pub bins: usize,
@@ -118,6 +161,8 @@ pub struct RegressionConfig {
     /// GHM: the most that the harmonising parameter may be, above 0; nothing holds it where absent, as published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cap: Option<f64>,
+    /// GHM: how the density passes from one bin to the next.
+    pub between: Between,
     /// Smooth L1: where square turns to linear, above 0.
     pub beta: f32,
 }
@@ -134,21 +179,33 @@ impl Default for RegressionConfig {
             ema: Ema::Released,
             scope: Scope::Level,
             cap: None,
+            between: Between::Step,
             beta: 0.11,
         }
     }
 }
 
 impl RegressionConfig {
-    /// The density's options.
-    pub fn density(&self) -> DensityConfig {
-        let Self { bins, momentum, normalise, ema, cap, .. } = *self;
-        DensityConfig { bins, momentum, normalise, ema, cap }
+    /// The loss over offsets.
+    pub fn loss(&self) -> LossConfig {
+        let Self { mu, beta, bins, momentum, normalise, ema, cap, between, .. } = *self;
+        match self.kind {
+            RegressionKind::Ghm => {
+                let density = DensityConfig { bins, momentum, normalise, ema, cap, between, classes: None };
+                LossConfig::GhmR { mu, density }
+            }
+            RegressionKind::GhmExact => LossConfig::GhmRExact { mu, density: ExactDensity { bins, cap } },
+            RegressionKind::Asl1 => LossConfig::Asl1 { mu },
+            RegressionKind::SmoothL1 => LossConfig::SmoothL1 { beta },
+            RegressionKind::L1 => LossConfig::L1,
+            RegressionKind::BalancedL1 => LossConfig::BalancedL1(BalancedL1Config::default()),
+        }
     }
 
     /// The factor on the loss.
     pub fn weight(&self) -> f32 {
-        self.weight.unwrap_or(if self.kind == RegressionKind::Ghm { 10.0 } else { 1.0 })
+        let harmonised = matches!(self.kind, RegressionKind::Ghm | RegressionKind::GhmExact);
+        self.weight.unwrap_or(if harmonised { 10.0 } else { 1.0 })
     }
 }
 
@@ -164,7 +221,7 @@ pub struct OptionError {
     pub wanted: &'static str,
 }
 
-impl LossConfig {
+impl CriterionConfig {
     /// Refuses options out of their range, used or not, naming the key.
     pub fn validate(&self) -> Result<(), OptionError> {
         let (c, r) = (&self.classification, &self.regression);
@@ -180,7 +237,8 @@ impl LossConfig {
             ("regression.weight", r.weight().into(), r.weight() >= 0.0 && r.weight().is_finite(), not_negative),
             ("classification.cap", c.cap.unwrap_or(1.0), c.cap.is_none_or(|v| v > 0.0 && v.is_finite()), positive),
             ("regression.cap", r.cap.unwrap_or(1.0), r.cap.is_none_or(|v| v > 0.0 && v.is_finite()), positive),
-            ("classification.alpha", c.alpha.into(), (0.0..=1.0).contains(&c.alpha), "a number from 0 to 1"),
+            ("classification.alpha", c.alpha().into(), (0.0..=1.0).contains(&c.alpha()), "a number from 0 to 1"),
+            ("classification.ratio", c.ratio.into(), c.ratio >= 0.0 && c.ratio.is_finite(), not_negative),
             ("classification.gamma", c.gamma.into(), (0.0..=100.0).contains(&c.gamma), "a number from 0 to 100"),
             ("regression.mu", r.mu.into(), (1e-15..=1e15).contains(&r.mu), "a number from 1e-15 to 1e15"),
             ("regression.beta", r.beta.into(), r.beta > 0.0 && r.beta.is_finite(), positive),
@@ -195,7 +253,7 @@ impl LossConfig {
 /// Both losses of a detector; the defaults are the published GHM settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct LossConfig {
+pub struct CriterionConfig {
     /// Over every anchor and class.
     pub classification: ClassificationConfig,
     /// Over the positive anchors' offsets.

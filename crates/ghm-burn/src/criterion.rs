@@ -1,13 +1,11 @@
 //! The two losses of a detector over a batch, with their densities.
 
-use std::ops::Range;
-
 use burn::tensor::Tensor;
-use ghm_loss::{GradientDensity, LossError, Targets, cross_entropy, focal, ghm_c, ghm_r, l1, smooth_l1};
+use ghm_loss::{BinWeights, Counts, GradientDensity, LossError};
 use serde::{Deserialize, Serialize};
 
-use crate::attach::attach;
-use crate::config::{ClassificationConfig, ClassificationKind, LossConfig, RegressionConfig, RegressionKind, Scope};
+use crate::config::{CriterionConfig, Scope};
+use crate::levels::{Goal, LevelLoss, Walk};
 
 /// What every row of a batch is trained on; rows run over levels, in a level over pictures, in a picture over anchors.
 #[derive(Clone, Copy, Debug)]
@@ -40,24 +38,52 @@ pub struct CriterionState {
     pub regression: Option<GradientDensity>,
 }
 
+/// The counts of one batch, or of several: what the densities take in before any of them can be harmonised.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchCounts {
+    classification: Vec<Counts>,
+    regression: Vec<Counts>,
+}
+
+/// What the densities made of the counts: the weights of the batches that were counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchWeights {
+    classification: Vec<BinWeights>,
+    regression: Vec<BinWeights>,
+}
+
 /// Both losses with their state.
 #[derive(Clone, Debug)]
 pub struct Criterion {
-    config: LossConfig,
+    config: CriterionConfig,
     state: CriterionState,
 }
 
+impl BatchCounts {
+    /// Adds the counts of another batch.
+    ///
+    /// # Errors
+    /// [`LossError::Length`] where it has other levels or bins.
+    pub fn merge(&mut self, other: &Self) -> Result<(), LossError> {
+        merge(&mut self.classification, &other.classification)?;
+        merge(&mut self.regression, &other.regression)
+    }
+}
+
+fn merge(sums: &mut Vec<Counts>, others: &[Counts]) -> Result<(), LossError> {
+    if sums.is_empty() {
+        sums.extend_from_slice(others);
+        return Ok(());
+    }
+    sums.iter_mut().zip(others).try_for_each(|(sum, other)| sum.merge(other))
+}
+
 impl Criterion {
-    /// Losses with fresh densities; refuses options out of range.
-    pub fn new(config: LossConfig) -> Result<Self, LossError> {
-        let classification = match config.classification.kind {
-            ClassificationKind::Ghm => Some(GradientDensity::new(config.classification.density())?),
-            _ => None,
-        };
-        let regression = match config.regression.kind {
-            RegressionKind::Ghm => Some(GradientDensity::new(config.regression.density())?),
-            _ => None,
-        };
+    /// Losses with fresh densities for `classes` classes; refuses options out of range.
+    pub fn new(config: CriterionConfig, classes: usize) -> Result<Self, LossError> {
+        let density = |loss: ghm_loss::LossConfig| loss.density().map(|d| GradientDensity::new(*d)).transpose();
+        let classification = density(config.classification.loss(classes))?;
+        let regression = density(config.regression.loss())?;
         Ok(Self { config, state: CriterionState { classification, regression } })
     }
 
@@ -79,7 +105,12 @@ impl Criterion {
         self.state = state;
     }
 
-    /// The loss of a batch, times `scale` (1 over the number of accumulated batches).
+    /// Whether a loss has to count all batches of an update before it can weigh the first.
+    pub fn counts_first(&self) -> bool {
+        self.state.classification.is_some() || self.state.regression.is_some()
+    }
+
+    /// The loss of a batch, times `scale`.
     ///
     /// # Shapes
     /// `logits`: for each level `[N, A_l, C]`; `deltas`: for each level `[N, A_l, 4]`.
@@ -90,140 +121,103 @@ impl Criterion {
         targets: &BatchTargets,
         scale: f32,
     ) -> Result<DetectionLoss, LossError> {
+        let counts = self.count(logits, deltas, targets)?;
+        let weights = self.take_in(&counts)?;
+        self.apply(logits, deltas, targets, &weights, scale)
+    }
+
+    /// The counts of a batch, to be merged with those of the other batches of an update.
+    ///
+    /// # Shapes
+    /// As [`Criterion::forward`].
+    pub fn count(
+        &self,
+        logits: &[Tensor<3>],
+        deltas: &[Tensor<3>],
+        targets: &BatchTargets,
+    ) -> Result<BatchCounts, LossError> {
+        let (classification, regression) = self.losses(logits, 1.0, 1.0);
+        Ok(BatchCounts {
+            classification: classification.count(logits, &classes_of(targets, logits))?,
+            regression: regression.count(deltas, &deltas_of(targets))?,
+        })
+    }
+
+    /// Takes the counts of all batches of an update into the densities.
+    pub fn take_in(&mut self, counts: &BatchCounts) -> Result<BatchWeights, LossError> {
+        Ok(BatchWeights {
+            classification: take_in(&mut self.state.classification, &counts.classification)?,
+            regression: take_in(&mut self.state.regression, &counts.regression)?,
+        })
+    }
+
+    /// The loss of one of the batches that were counted. Harmonised losses are its part of the mean over all of them; the
+    /// others, which are means over this batch's positives, are multiplied by `scale`.
+    ///
+    /// # Shapes
+    /// As [`Criterion::forward`].
+    pub fn apply(
+        &self,
+        logits: &[Tensor<3>],
+        deltas: &[Tensor<3>],
+        targets: &BatchTargets,
+        weights: &BatchWeights,
+        scale: f32,
+    ) -> Result<DetectionLoss, LossError> {
         let positives = targets.classes.iter().filter(|c| **c >= 0).count().max(1) as f32;
-        let (classes, levels) = (logits.first().map_or(1, |l| l.dims()[2]), Levels::of(logits));
-        let (options, density) = (&self.config.classification, &mut self.state.classification);
-        let classification =
-            levels.run(logits, parts(options.kind == ClassificationKind::Ghm, options.scope), |part| {
-                let rows = &targets.classes[part.rows.clone()];
-                let goal = Targets::ClassIndex { rows, classes };
-                classify(options, density, part.values, goal, (scale, positives), part.gradient)
-            })?;
-        let levels = Levels::of(deltas);
-        let (options, density) = (&self.config.regression, &mut self.state.regression);
-        let regression = levels.run(deltas, parts(options.kind == RegressionKind::Ghm, options.scope), |part| {
-            let elements = part.rows.start * 4..part.rows.end * 4;
-            let goal = (&targets.deltas[elements.clone()], &targets.delta_weights[elements]);
-            regress(options, density, part.values, goal, (scale, positives), part.gradient)
-        })?;
+        let (classification, regression) = self.losses(logits, scale, positives);
+        let classification = classification.run(logits, &classes_of(targets, logits), &weights.classification)?;
+        let regression = regression.run(deltas, &deltas_of(targets), &weights.regression)?;
         Ok(DetectionLoss {
             total: classification.tensor + regression.tensor,
             classification: classification.value,
             regression: regression.value,
         })
     }
-}
 
-fn classify(
-    options: &ClassificationConfig,
-    density: &mut Option<GradientDensity>,
-    logits: &[f32],
-    targets: Targets,
-    (scale, positives): (f32, f32),
-    gradient: &mut [f32],
-) -> Result<f64, LossError> {
-    let weight = options.weight * scale;
-    match (options.kind, density) {
-        (ClassificationKind::Ghm, Some(density)) => ghm_c(logits, targets, None, density, weight, gradient),
-        (ClassificationKind::Focal, _) => focal(logits, targets, None, options.focal(), weight / positives, gradient),
-        _ => cross_entropy(logits, targets, None, weight / positives, gradient),
+    fn losses(&self, logits: &[Tensor<3>], scale: f32, positives: f32) -> (LevelLoss, LevelLoss) {
+        let (c, r) = (&self.config.classification, &self.config.regression);
+        let level_loss = |loss: ghm_loss::LossConfig, weight: f32, scope: Scope| {
+            // What is harmonised is a mean already.
+            let harmonised = matches!(
+                loss,
+                ghm_loss::LossConfig::GhmC(_)
+                    | ghm_loss::LossConfig::GhmCExact(_)
+                    | ghm_loss::LossConfig::GhmR { .. }
+                    | ghm_loss::LossConfig::GhmRExact { .. }
+            );
+            let walk = Walk::of(&loss, scope);
+            let counted = loss.density().is_some();
+            let scale = if counted { weight } else { weight * scale };
+            let divisor = if harmonised { 1.0 } else { positives };
+            LevelLoss { loss, walk, harmonised, scale: scale / divisor }
+        };
+        let classes = logits.first().map_or(1, |level| level.dims()[2]);
+        (level_loss(c.loss(classes), c.weight, c.scope), level_loss(r.loss(), r.weight(), r.scope))
     }
 }
 
-fn regress(
-    options: &RegressionConfig,
-    density: &mut Option<GradientDensity>,
-    deltas: &[f32],
-    (targets, weights): (&[f32], &[f32]),
-    (scale, positives): (f32, f32),
-    gradient: &mut [f32],
-) -> Result<f64, LossError> {
-    let (weights, weight) = (Some(weights), options.weight() * scale);
-    match (options.kind, density) {
-        (RegressionKind::Ghm, Some(density)) => ghm_r(deltas, targets, weights, options.mu, density, weight, gradient),
-        (RegressionKind::SmoothL1, _) => {
-            smooth_l1(deltas, targets, weights, options.beta, weight / positives, gradient)
-        }
-        _ => l1(deltas, targets, weights, weight / positives, gradient),
+fn take_in(density: &mut Option<GradientDensity>, counts: &[Counts]) -> Result<Vec<BinWeights>, LossError> {
+    match density {
+        Some(density) => counts.iter().map(|counts| density.update(counts.as_slice())).collect(),
+        None => Ok(Vec::new()),
     }
 }
 
-/// How a loss walks over the levels.
-#[derive(Clone, Copy, PartialEq)]
-enum Parts {
-    ByLevel,
-    Whole,
+fn classes_of<'a>(targets: &BatchTargets<'a>, logits: &[Tensor<3>]) -> Goal<'a> {
+    Goal::Classes { rows: targets.classes, classes: logits.first().map_or(1, |level| level.dims()[2]) }
 }
 
-fn parts(harmonised: bool, scope: Scope) -> Parts {
-    if harmonised && scope == Scope::Level { Parts::ByLevel } else { Parts::Whole }
-}
-
-/// Rows of each level, one after the other.
-struct Levels {
-    rows: Vec<Range<usize>>,
-    columns: usize,
-}
-
-struct Part<'a> {
-    rows: Range<usize>,
-    values: &'a [f32],
-    gradient: &'a mut [f32],
-}
-
-struct Attached {
-    tensor: Tensor<1>,
-    value: f64,
-}
-
-impl Levels {
-    fn of(tensors: &[Tensor<3>]) -> Self {
-        let mut start = 0;
-        let rows = tensors.iter().map(|tensor| {
-            let [n, a, _] = tensor.dims();
-            start += n * a;
-            start - n * a..start
-        });
-        Self { rows: rows.collect(), columns: tensors.first().map_or(1, |t| t.dims()[2]) }
-    }
-
-    /// Brings all levels to the host, calls `loss` on each part, and attaches the gradients to the tensors.
-    fn run(
-        &self,
-        tensors: &[Tensor<3>],
-        parts: Parts,
-        mut loss: impl FnMut(Part) -> Result<f64, LossError>,
-    ) -> Result<Attached, LossError> {
-        let total = self.rows.last().map_or(0, |r| r.end);
-        let mut values = Vec::with_capacity(total * self.columns);
-        for tensor in tensors {
-            let data = tensor.clone().without_autodiff().into_data().convert::<f32>();
-            values.extend_from_slice(data.as_slice::<f32>().unwrap_or(&[]));
-        }
-        let mut gradient = vec![0.0f32; values.len()];
-        let whole = Range { start: 0, end: total };
-        let runs = if parts == Parts::Whole { std::slice::from_ref(&whole) } else { &self.rows[..] };
-        let mut value = 0.0;
-        for rows in runs {
-            let elements = rows.start * self.columns..rows.end * self.columns;
-            let (values, gradient) = (&values[elements.clone()], &mut gradient[elements]);
-            value += loss(Part { rows: rows.clone(), values, gradient })?;
-        }
-        let mut sum: Option<Tensor<1>> = None;
-        for (index, (tensor, rows)) in tensors.iter().zip(&self.rows).enumerate() {
-            let part = gradient[rows.start * self.columns..rows.end * self.columns].to_vec();
-            let attached = attach(tensor.clone(), if index == 0 { value } else { 0.0 }, part);
-            sum = Some(sum.map_or(attached.clone(), |sum| sum + attached));
-        }
-        let tensor = sum.unwrap_or_else(|| Tensor::zeros([1], &burn::tensor::Device::default()));
-        Ok(Attached { tensor, value })
-    }
+fn deltas_of<'a>(targets: &BatchTargets<'a>) -> Goal<'a> {
+    Goal::Deltas { targets: targets.deltas, weights: targets.delta_weights }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{ClassificationKind, RegressionKind};
     use burn::tensor::{Device, TensorData};
+    use ghm_loss::{Examples, LossConfig, Output, Targets};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -256,69 +250,162 @@ mod tests {
     }
 
     fn run(case: &Case, criterion: &mut Criterion) -> (DetectionLoss, Vec<f32>, Vec<f32>) {
-        let targets =
-            BatchTargets { classes: &case.classes, deltas: &case.delta_targets, delta_weights: &case.delta_weights };
-        let loss = criterion.forward(&case.logits, &case.deltas, &targets, 1.0).unwrap();
+        let loss = criterion.forward(&case.logits, &case.deltas, &case.targets(), 1.0).unwrap();
+        let (logits, deltas) = gradients(case, &loss);
+        (loss, logits, deltas)
+    }
+
+    impl Case {
+        fn targets(&self) -> BatchTargets<'_> {
+            BatchTargets { classes: &self.classes, deltas: &self.delta_targets, delta_weights: &self.delta_weights }
+        }
+    }
+
+    fn gradients(case: &Case, loss: &DetectionLoss) -> (Vec<f32>, Vec<f32>) {
         let gradients = loss.total.clone().backward();
         let flat = |tensors: &[Tensor<3>]| -> Vec<f32> {
             let one = |t: &Tensor<3>| t.grad(&gradients).unwrap().into_data().try_into_vec::<f32>().unwrap();
             tensors.iter().flat_map(one).collect()
         };
-        let (logits, deltas) = (flat(&case.logits), flat(&case.deltas));
-        (loss, logits, deltas)
+        (flat(&case.logits), flat(&case.deltas))
+    }
+
+    /// Level after level, of each the entries of both batches, rows of `width`.
+    fn interleaved<T: Clone>(first: &[T], second: &[T], width: usize) -> Vec<T> {
+        let (mut start, mut all) = (0, Vec::new());
+        for a in LEVELS {
+            let level = start..start + PICTURES * a * width;
+            all.extend_from_slice(&first[level.clone()]);
+            all.extend_from_slice(&second[level.clone()]);
+            start = level.end;
+        }
+        all
+    }
+
+    /// Both batches as one.
+    fn joined([first, second]: &[Case; 2]) -> Case {
+        let level = |(a, b): (&Tensor<3>, &Tensor<3>)| {
+            Tensor::cat(vec![a.clone().inner(), b.clone().inner()], 0).autodiff().require_grad()
+        };
+        Case {
+            logits: first.logits.iter().zip(&second.logits).map(level).collect(),
+            deltas: first.deltas.iter().zip(&second.deltas).map(level).collect(),
+            classes: interleaved(&first.classes, &second.classes, 1),
+            delta_targets: interleaved(&first.delta_targets, &second.delta_targets, 4),
+            delta_weights: interleaved(&first.delta_weights, &second.delta_weights, 4),
+        }
     }
 
     fn host(tensors: &[Tensor<3>]) -> Vec<f32> {
         tensors.iter().flat_map(|t| t.clone().into_data().try_into_vec::<f32>().unwrap()).collect()
     }
 
+    /// GHM-C of rows, and GHM-R of offsets with gates, in one plain call each.
+    fn plain(case: &Case, config: &CriterionConfig) -> [(f64, Vec<f32>); 2] {
+        let (logits, deltas) = (host(&case.logits), host(&case.deltas));
+        let rows = Targets::ClassIndex { rows: &case.classes, classes: CLASSES };
+        let offsets = Targets::Dense(&case.delta_targets);
+        let run = |loss: LossConfig, examples: Examples, length: usize, weight: f32| {
+            let mut gradient = vec![0.0; length];
+            let value = loss.init().unwrap().forward(&examples, Output::to(&mut gradient).scaled(weight)).unwrap();
+            (value, gradient)
+        };
+        let offsets = Examples::new(&deltas[..], offsets).gated(&case.delta_weights);
+        [
+            run(
+                config.classification.loss(CLASSES),
+                Examples::new(&logits[..], rows),
+                logits.len(),
+                config.classification.weight,
+            ),
+            run(config.regression.loss(), offsets, deltas.len(), config.regression.weight()),
+        ]
+    }
+
     #[test]
     fn burn_gradients_equal_the_plain_ones_for_a_whole_batch() {
         let case = case(1);
-        let mut config = LossConfig::default();
+        let mut config = CriterionConfig::default();
         (config.classification.scope, config.regression.scope) = (Scope::Batch, Scope::Batch);
-        let (loss, logit_gradient, delta_gradient) = run(&case, &mut Criterion::new(config.clone()).unwrap());
+        let (loss, logits, deltas) = run(&case, &mut Criterion::new(config.clone(), CLASSES).unwrap());
+        let [classification, regression] = plain(&case, &config);
+        assert!(logits == classification.1 && deltas == regression.1);
+        // Values are sums over levels, joined in another order.
+        assert!((loss.classification - classification.0).abs() <= 1e-12 * classification.0);
+        assert!((loss.regression - regression.0).abs() <= 1e-12 * regression.0);
+    }
 
-        let logits = host(&case.logits);
-        let mut gradient = vec![0.0; logits.len()];
-        let targets = Targets::ClassIndex { rows: &case.classes, classes: CLASSES };
-        let mut density = GradientDensity::new(config.classification.density()).unwrap();
-        let value = ghm_c(&logits, targets, None, &mut density, 1.0, &mut gradient).unwrap();
-        assert_eq!((loss.classification, logit_gradient), (value, gradient));
-
-        let deltas = host(&case.deltas);
-        let mut gradient = vec![0.0; deltas.len()];
-        let mut density = GradientDensity::new(config.regression.density()).unwrap();
-        let weights = Some(case.delta_weights.as_slice());
-        let value = ghm_r(&deltas, &case.delta_targets, weights, 0.02, &mut density, 10.0, &mut gradient).unwrap();
-        assert_eq!((loss.regression, delta_gradient), (value, gradient));
+    #[test]
+    fn losses_that_compare_all_elements_are_one_plain_call_over_all_levels() {
+        for (c, r) in [
+            (ClassificationKind::GhmExact, RegressionKind::GhmExact),
+            (ClassificationKind::Ghm, RegressionKind::GhmExact),
+        ] {
+            let case = case(7);
+            let mut config = CriterionConfig::default();
+            (config.classification.scope, config.regression.scope) = (Scope::Batch, Scope::Batch);
+            (config.classification.kind, config.regression.kind) = (c, r);
+            let (_, logits, deltas) = run(&case, &mut Criterion::new(config.clone(), CLASSES).unwrap());
+            let [classification, regression] = plain(&case, &config);
+            assert!(logits == classification.1 && deltas == regression.1);
+        }
     }
 
     #[test]
     fn level_scope_is_one_plain_call_a_level_through_one_density() {
         let case = case(2);
-        let config = LossConfig::default();
-        let mut criterion = Criterion::new(config.clone()).unwrap();
+        let config = CriterionConfig::default();
+        let mut criterion = Criterion::new(config.clone(), CLASSES).unwrap();
         let (loss, ..) = run(&case, &mut criterion);
-        let mut density = GradientDensity::new(config.classification.density()).unwrap();
+        let mut plain = config.classification.loss(CLASSES).init().unwrap();
         let (mut start, mut sum) = (0, 0.0);
         for (logits, a) in case.logits.iter().zip(LEVELS) {
             let rows = &case.classes[start..start + PICTURES * a];
             let logits = host(std::slice::from_ref(logits));
             let mut gradient = vec![0.0; logits.len()];
             let targets = Targets::ClassIndex { rows, classes: CLASSES };
-            sum += ghm_c(&logits, targets, None, &mut density, 1.0, &mut gradient).unwrap();
+            sum += plain.forward(&Examples::new(&logits[..], targets), &mut gradient).unwrap();
             start += PICTURES * a;
         }
         assert_eq!(loss.classification, sum);
-        assert_eq!(criterion.state().classification.as_ref(), Some(&density));
+        assert_eq!(criterion.state().classification.as_ref(), plain.density());
+    }
+
+    #[test]
+    fn batches_counted_first_have_the_gradients_of_one_large_batch() {
+        for scope in [Scope::Level, Scope::Batch] {
+            let mut config = CriterionConfig::default();
+            (config.classification.scope, config.regression.scope) = (scope, scope);
+            let cases = [case(8), case(9)];
+            let mut one_by_one = Criterion::new(config.clone(), CLASSES).unwrap();
+            let mut counts = BatchCounts::default();
+            for case in &cases {
+                counts.merge(&one_by_one.count(&case.logits, &case.deltas, &case.targets()).unwrap()).unwrap();
+            }
+            let weights = one_by_one.take_in(&counts).unwrap();
+            let parts = cases.each_ref().map(|case| {
+                let loss = one_by_one.apply(&case.logits, &case.deltas, &case.targets(), &weights, 0.5).unwrap();
+                (loss.classification, gradients(case, &loss))
+            });
+
+            let whole = joined(&cases);
+            let mut at_once = Criterion::new(config, CLASSES).unwrap();
+            let loss = at_once.forward(&whole.logits, &whole.deltas, &whole.targets(), 1.0).unwrap();
+            let (logits, deltas) = gradients(&whole, &loss);
+            assert_eq!(one_by_one.state(), at_once.state());
+            let value: f64 = parts.iter().map(|part| part.0).sum();
+            assert!((value - loss.classification).abs() <= 1e-12 * value);
+            let [first, second] = parts.map(|part| part.1);
+            assert!(interleaved(&first.0, &second.0, CLASSES) == logits);
+            assert!(interleaved(&first.1, &second.1, 4) == deltas);
+        }
     }
 
     #[test]
     fn a_restored_criterion_goes_on_as_if_never_stopped() {
-        let mut straight = Criterion::new(LossConfig::default()).unwrap();
+        let mut straight = Criterion::new(CriterionConfig::default(), CLASSES).unwrap();
         run(&case(3), &mut straight);
-        let mut resumed = Criterion::new(LossConfig::default()).unwrap();
+        let mut resumed = Criterion::new(CriterionConfig::default(), CLASSES).unwrap();
         resumed.restore(straight.state().clone());
         let (a, b) = (run(&case(4), &mut straight), run(&case(4), &mut resumed));
         assert_eq!((a.0.classification, a.1, a.2), (b.0.classification, b.1, b.2));
@@ -327,14 +414,26 @@ mod tests {
     #[test]
     fn every_kind_gives_a_finite_loss_and_a_gradient_on_positives_only_for_boxes() {
         use {ClassificationKind as C, RegressionKind as R};
-        for (c, r) in [(C::Focal, R::SmoothL1), (C::CrossEntropy, R::L1), (C::Ghm, R::Ghm)] {
-            let mut config = LossConfig::default();
-            (config.classification.kind, config.regression.kind) = (c, r);
-            let case = case(5);
-            let (loss, _, deltas) = run(&case, &mut Criterion::new(config).unwrap());
-            assert!(loss.classification > 0.0 && loss.regression > 0.0);
-            let outside = deltas.iter().zip(&case.delta_weights).filter(|(_, w)| **w == 0.0);
-            assert!(outside.into_iter().all(|(g, _)| *g == 0.0));
+        for (c, r) in [
+            (C::Focal, R::SmoothL1),
+            (C::CrossEntropy, R::L1),
+            (C::Ghm, R::Ghm),
+            (C::GhmExact, R::GhmExact),
+            (C::BalancedCrossEntropy, R::BalancedL1),
+            (C::Ohem, R::Asl1),
+        ] {
+            for scope in [Scope::Level, Scope::Batch] {
+                let mut config = CriterionConfig::default();
+                (config.classification.kind, config.regression.kind) = (c, r);
+                (config.classification.scope, config.regression.scope) = (scope, scope);
+                config.classification.per_class = true;
+                let case = case(5);
+                let (loss, _, deltas) = run(&case, &mut Criterion::new(config, CLASSES).unwrap());
+                assert!(loss.classification > 0.0 && loss.regression > 0.0);
+                assert!(loss.classification.is_finite() && loss.regression.is_finite());
+                let outside = deltas.iter().zip(&case.delta_weights).filter(|(_, w)| **w == 0.0);
+                assert!(outside.into_iter().all(|(g, _)| *g == 0.0));
+            }
         }
     }
 }

@@ -1,22 +1,27 @@
 //! The losses of `ghm-loss` on burn tensors.
 //!
-//! The plain kernel computes value and gradient in one pass; here they enter the graph as constants, so that backward
-//! costs one multiplication. On the CPU device nothing but a copy of the logits is added.
+//! The plain kernel computes value and gradient together; they enter the graph as one node whose backward hands the
+//! gradient on. On the CPU device logits are read where they are and nothing is copied.
 //!
 //! | Module | What lives there |
 //! |---|---|
-//! | [`config`] | which losses, with which options: what a recipe says under `loss` |
-//! | [`attach`](mod@attach) | a value and a gradient as a scalar tensor |
+//! | [`loss`] | [`LossConfig`] and [`Loss`]: every loss as a burn module, for whatever you train |
+//! | [`examples`] | [`Examples`], what goes into it |
+//! | [`state`] | the gradient density in a module's record |
 //! | [`criterion`] | the two losses of a detector over a batch, with their densities |
+//! | [`config`] | which two, with which options: what a recipe says under `loss` |
+//! | [`attach`](mod@attach) | values and a gradient as a tensor of the graph |
+//! | `levels` | one loss over the levels of a pyramid |
+//! | `host` | elements of tensors where the plain losses read them |
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
-//! use ghm_burn::{BatchTargets, Criterion, LossConfig};
+//! use ghm_burn::{BatchTargets, Criterion, CriterionConfig};
 //!
 //! let device = Device::flex().autodiff();
 //! let logits = Tensor::<3>::zeros([1, 4, 2], &device).require_grad(); // one level: 1 picture, 4 anchors, 2 classes
 //! let deltas = Tensor::<3>::ones([1, 4, 4], &device).require_grad();
-//! let mut criterion = Criterion::new(LossConfig::default())?;
+//! let mut criterion = Criterion::new(CriterionConfig::default(), 2)?;
 //! let mut delta_weights = vec![0.0; 16];
 //! delta_weights[..4].fill(1.0);
 //! let targets = BatchTargets {
@@ -33,10 +38,18 @@
 pub mod attach;
 pub mod config;
 pub mod criterion;
+pub mod examples;
+mod host;
+mod levels;
+pub mod loss;
+pub mod state;
 
 pub use attach::attach;
 pub use config::{
-    ClassificationConfig, ClassificationKind, LossConfig, OptionError, RegressionConfig, RegressionKind, Scope,
+    ClassificationConfig, ClassificationKind, CriterionConfig, OptionError, RegressionConfig, RegressionKind, Scope,
 };
-pub use criterion::{BatchTargets, Criterion, CriterionState, DetectionLoss};
+pub use criterion::{BatchCounts, BatchTargets, BatchWeights, Criterion, CriterionState, DetectionLoss};
+pub use examples::Examples;
 pub use ghm_loss::{Ema, GradientDensity, LossError, Normalise};
+pub use loss::{Loss, LossConfig, Reduction};
+pub use state::DensityState;

@@ -24,6 +24,8 @@ pub enum Verb {
     Eval(EvalArguments),
     /// Boxes on pictures
     Predict(PredictArguments),
+    /// How fast this machine computes
+    Bench(BenchArguments),
 }
 
 /// `ghm demo`.
@@ -110,4 +112,39 @@ pub struct PredictArguments {
     /// cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu")]
     pub device: String,
+}
+
+/// `ghm bench`.
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// What to time.
+    #[command(subcommand)]
+    pub what: BenchVerb,
+}
+
+/// What can be timed.
+#[derive(Debug, Subcommand)]
+pub enum BenchVerb {
+    /// Every loss, value and gradient, beside a plain copy of as many bytes
+    Losses(BenchLossesArguments),
+}
+
+/// `ghm bench losses`.
+#[derive(Debug, Args)]
+pub struct BenchLossesArguments {
+    /// Numbers of logits, offsets or coordinates, multiples of 80 [default: 10000 100000 1000000 3024000 30000000]
+    #[arg(long, value_name = "N", num_args = 1..)]
+    pub elements: Vec<usize>,
+    /// Numbers of threads [default: 1 and all]
+    #[arg(long, value_name = "T", num_args = 1..)]
+    pub threads: Vec<usize>,
+    /// These losses alone, as ghm_c focal
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub loss: Vec<String>,
+    /// A fifteenth of the time for each, and no more than 1000000 elements unless told
+    #[arg(long)]
+    pub quick: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }

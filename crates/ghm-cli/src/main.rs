@@ -3,6 +3,7 @@
 //! Results go to stdout, talk to stderr. Exit codes: 0 done, 1 pictures left out by `predict`, 2 failure, 130 stopped by Ctrl-C.
 
 mod arguments;
+mod bench;
 mod demo;
 mod eval;
 mod failure;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Verb::Train(train) => train::run(&train),
         Verb::Eval(eval) => eval::run(&eval),
         Verb::Predict(predict) => predict::run(&predict),
+        Verb::Bench(bench) => bench::run(&bench),
     });
     match outcome {
         Ok(Ok(code)) => code,

@@ -103,6 +103,13 @@ impl Norm {
         }
     }
 
+    /// Forgets what the batches since the last fold measured: they will be run again.
+    pub fn drop_statistics(&self) {
+        if let Ok(mut pending) = self.pending.lock() {
+            pending.clear();
+        }
+    }
+
     /// Moves what the batches since the last call measured into the running statistics; call it once an update.
     pub fn fold_statistics(&mut self) {
         let batches = self.pending.lock().map(|mut p| std::mem::take(&mut *p)).unwrap_or_default();

@@ -65,6 +65,11 @@ impl RetinaNet {
         Output { logits, deltas, maps }
     }
 
+    /// Forgets what the batches since the last fold measured for the norms: they will be run again.
+    pub fn drop_statistics(&mut self) {
+        self.backbone.norms().for_each(|norm| norm.drop_statistics());
+    }
+
     /// Moves the batch statistics of the last step into the running ones.
     pub fn fold_statistics(&mut self) {
         self.backbone.norms().for_each(|norm| norm.fold_statistics());

@@ -4,11 +4,12 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ghm_loss::{
-    BACKGROUND, DensityConfig, Ema, ExactDensity, FocalConfig, GradientDensity, IGNORED, Normalise, Targets,
-    cross_entropy, focal, ghm_c, ghm_c_exact,
+    BACKGROUND, DensityConfig, ExactDensity, Examples, FocalConfig, GradientDensity, IGNORED, Targets, cross_entropy,
+    focal, ghm_c,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 const CLASSES: usize = 80;
 const ROWS: usize = 37_500;
@@ -24,25 +25,32 @@ fn classification(criterion: &mut Criterion) {
     let rows: Vec<i32> = (0..ROWS).map(entry).collect();
     let targets = Targets::ClassIndex { rows: &rows, classes: CLASSES };
     let mut gradient = vec![0.0; logits.len()];
-    let config =
-        DensityConfig { bins: 30, momentum: 0.75, normalise: Normalise::Nonempty, ema: Ema::Released, cap: None };
-    let mut density = GradientDensity::new(config).expect("the settings are in range");
+    let examples = Examples::new(&logits, targets);
+    let mut density = GradientDensity::new(DensityConfig::default()).expect("the settings are in range");
 
     let mut group = criterion.benchmark_group("classification");
     group.throughput(Throughput::Elements(logits.len() as u64));
     group.sample_size(20);
+    group.bench_function("copy", |bencher| {
+        bencher.iter(|| {
+            gradient
+                .par_chunks_mut(1 << 14)
+                .zip(logits.par_chunks(1 << 14))
+                .for_each(|(to, from)| to.copy_from_slice(from))
+        });
+    });
     group.bench_function("ghm_c", |bencher| {
-        bencher.iter(|| ghm_c(black_box(&logits), targets, None, &mut density, 1.0, &mut gradient));
+        bencher.iter(|| ghm_c(black_box(&examples), &mut density, &mut gradient));
     });
     let exact = ExactDensity { bins: 30, cap: None };
     group.bench_function("ghm_c_exact", |bencher| {
-        bencher.iter(|| ghm_c_exact(black_box(&logits), targets, None, exact, 1.0, &mut gradient));
+        bencher.iter(|| ghm_c(black_box(&examples), exact, &mut gradient));
     });
     group.bench_function("focal", |bencher| {
-        bencher.iter(|| focal(black_box(&logits), targets, None, FocalConfig::default(), 1.0, &mut gradient));
+        bencher.iter(|| focal(black_box(&examples), FocalConfig::default(), &mut gradient));
     });
     group.bench_function("cross_entropy", |bencher| {
-        bencher.iter(|| cross_entropy(black_box(&logits), targets, None, 1.0, &mut gradient));
+        bencher.iter(|| cross_entropy(black_box(&examples), &mut gradient));
     });
     group.finish();
 }

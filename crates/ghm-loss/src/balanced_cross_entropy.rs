@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::blocks::Inputs;
 use crate::error::{LossError, expect_setting};
-use crate::inputs::Inputs;
+use crate::examples::Examples;
 use crate::logistic::Logistic;
+use crate::output::Output;
+use crate::real::Real;
 use crate::sums::weighted_sum;
-use crate::targets::Targets;
 
 /// Settings of [`balanced_cross_entropy`]. The default is the best of Lin et al. 2017, table 1a: alpha 0.75, and all
 /// classes alike.
@@ -16,7 +18,7 @@ pub struct BalancedCrossEntropyConfig {
     /// Weight of the positives, in `[0, 1]`; negatives have `1 - alpha`, so 0.5 leaves half of cross entropy.
     pub alpha: f32,
     /// Weight of each class `[C]`, finite and at least 0, for its positives and negatives alike; 1 where absent. A row
-    /// of logits is as long as this. A class of weight 0 takes no part.
+    /// of logits is as long as this. A class of weight 0 adds nothing, but counts in the mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<Vec<f32>>,
 }
@@ -27,46 +29,49 @@ impl Default for BalancedCrossEntropyConfig {
     }
 }
 
-/// Balanced cross entropy (Lin et al. 2017, eq. 3) of logits, `alpha_t` times binary cross entropy: `scale` times its sum
-/// over elements, each times its weight and that of its class. Returns the value and writes the gradient.
+/// Balanced cross entropy (Lin et al. 2017, eq. 3) of logits, `alpha_t` times binary cross entropy, and times the weight of
+/// its class. Returns the value and writes the gradient.
 ///
 /// Soft targets `t` blend: `alpha_t = alpha t + (1 - alpha) (1 - t)`, as in [`focal`](fn@crate::focal), which this is at
 /// gamma 0. The factor does not depend on the logit, so the loss is least where `sigmoid(logit) = t` still.
 ///
 /// # Shapes
-/// `logits`, `weights`, `gradient`: one entry an element; see [`Targets`] for the targets. With class weights, dense
-/// targets are rows of `C` elements too. An element whose weight or class weight is not above 0, or whose row is
-/// ignored, adds nothing and has gradient 0, even where its logit is NaN; a NaN elsewhere makes the value NaN.
+/// Logits, gates, weights: one an element; see [`Targets`](crate::Targets) for the targets and [`Examples`] for who takes
+/// part. A NaN that does makes the value NaN. With class weights, dense targets are rows of `C`
+/// elements too; an element whose class weight is 0 adds nothing, but counts.
 ///
 /// # Errors
-/// [`LossError`] where lengths differ, a target is none or a setting is outside its range; `gradient` is untouched then.
+/// [`LossError`] where lengths differ, a target is none or a setting is outside its range.
 ///
 /// # Deviations
 /// The paper has no weights of single classes.
-pub fn balanced_cross_entropy(
-    logits: &[f32],
-    targets: Targets,
-    weights: Option<&[f32]>,
+pub fn balanced_cross_entropy<'o, T: Real>(
+    examples: &Examples<T>,
     config: &BalancedCrossEntropyConfig,
-    scale: f32,
-    gradient: &mut [f32],
+    output: impl Into<Output<'o, T>>,
 ) -> Result<f64, LossError> {
     let alpha = config.alpha;
-    let inputs =
-        Inputs::of_logits(logits, targets, weights, gradient)?.with_class_weights(config.class_weights.as_deref())?;
+    let inputs = Inputs::of_logits(examples)?.with_class_weights(config.class_weights.as_deref())?;
     expect_setting("alpha", f64::from(alpha), "a number from 0 to 1", |alpha| (0.0..=1.0).contains(&alpha))?;
-    Ok(weighted_sum(&inputs, scale, gradient, |logit, target| {
-        let terms = Logistic::new(logit, target);
-        let factor = alpha * target + (1.0 - alpha) * (1.0 - target);
-        (factor * terms.cross_entropy, factor * terms.slope)
-    }))
+    weighted_sum(
+        &inputs,
+        output.into(),
+        #[inline(always)]
+        |logit, target| {
+            let terms = Logistic::new(logit, target);
+            let factor = alpha * target + (1.0 - alpha) * (1.0 - target);
+            (factor * terms.cross_entropy, factor * terms.slope)
+        },
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::focal::{FocalConfig, focal};
+    use crate::calls::{balanced_cross_entropy, focal};
+    use crate::focal::FocalConfig;
     use crate::targets::BACKGROUND;
+    use crate::targets::Targets;
 
     const LN_2: f64 = std::f64::consts::LN_2;
 

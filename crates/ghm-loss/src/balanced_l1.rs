@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::blocks::Inputs;
 use crate::error::{LossError, expect_setting};
-use crate::inputs::Inputs;
+use crate::examples::Examples;
+use crate::output::Output;
+use crate::real::{Real, difference, held};
 use crate::sums::weighted_sum;
 
 /// Settings of [`balanced_l1`]. The default is the one of Libra R-CNN: alpha 0.5, gamma 1.5, beta 1.
@@ -24,34 +27,36 @@ impl Default for BalancedL1Config {
     }
 }
 
-/// Balanced L1 (Pang et al. 2019, eq. 8 to 11) of `d = prediction - target`: `scale` times its sum over elements, each
-/// times its weight. Returns the value and writes the gradient.
+/// Balanced L1 (Pang et al. 2019, eq. 8 to 11) of `d = prediction - target`. Returns the value and writes the
+/// gradient.
 ///
 /// In size the gradient is `alpha ln(b |d| / beta + 1)` below `beta` and `gamma` from there on, where it does not jump
 /// because `alpha ln(b + 1) = gamma` says what `b` is. The loss is, with `z = b |d| / beta`, `beta alpha / b ((z + 1)
 /// ln(z + 1) - z)` below and `gamma |d| + beta (gamma / b - alpha)` from there on.
 ///
 /// # Shapes
-/// `predictions`, `targets`, `weights`, `gradient`: one entry an element. An element whose weight is not above 0 adds
-/// nothing and has gradient 0, even where it holds NaN; a NaN elsewhere makes the value NaN.
+/// Predictions, targets, gates, weights: one an element; see [`Examples`] for who takes part. A NaN that does makes the value
+/// NaN.
 ///
 /// # Errors
-/// [`LossError`] where lengths differ or a setting is outside its range; `gradient` is untouched then.
+/// [`LossError`] where lengths differ or a setting is outside its range.
 ///
 /// # Deviations
 /// The paper's `beta` is 1. Another one stretches loss and difference alike, as it does in smooth L1; mmdetection 3.3
 /// has `b |d| + 1` where `b |d| + beta` would do that, so that its gradient jumps at `beta`.
-pub fn balanced_l1(
-    predictions: &[f32],
-    targets: &[f32],
-    weights: Option<&[f32]>,
+pub fn balanced_l1<'o, T: Real>(
+    examples: &Examples<T>,
     config: BalancedL1Config,
-    scale: f32,
-    gradient: &mut [f32],
+    output: impl Into<Output<'o, T>>,
 ) -> Result<f64, LossError> {
-    let inputs = Inputs::of_predictions(predictions, targets, weights, gradient)?;
+    let inputs = Inputs::of_predictions(examples)?;
     let curve = Curve::new(config)?;
-    Ok(weighted_sum(&inputs, scale, gradient, |prediction, target| curve.terms(prediction - target)))
+    weighted_sum(
+        &inputs,
+        output.into(),
+        #[inline(always)]
+        |prediction, target| curve.terms(difference(prediction, target)),
+    )
 }
 
 /// The settings, checked, and what follows from them.
@@ -71,7 +76,7 @@ impl Curve {
         let steepness = 1e-3 * alpha..=1e2 * alpha;
         expect_setting("gamma", gamma, "a number from alpha / 1000 to 100 alpha", |gamma| steepness.contains(&gamma))?;
         expect_setting("beta", beta, "a number from 1e-15 to 1e15", of_any_unit)?;
-        Ok(Self { alpha, gamma, beta, b: (gamma / alpha).exp_m1() })
+        Ok(Self { alpha, gamma, beta, b: libm::expm1(gamma / alpha) })
     }
 
     /// Loss and derivative at difference `d`.
@@ -81,10 +86,11 @@ impl Curve {
         let size = f64::from(d.abs());
         if size < beta {
             let z = b * size / beta;
-            ((beta * alpha / b * rise(z)) as f32, ((alpha * z.ln_1p()) as f32).copysign(d))
+            ((beta * alpha / b * rise(z)) as f32, ((alpha * libm::log1p(z)) as f32).copysign(d))
         } else {
+            let loss = (gamma * size + beta * (gamma / b - alpha)) as f32;
             // A product, which keeps a NaN.
-            ((gamma * size + beta * (gamma / b - alpha)) as f32, gamma as f32 * d.signum())
+            (if d.is_finite() { held(loss, f32::MAX) } else { loss }, gamma as f32 * d.signum())
         }
     }
 }
@@ -96,13 +102,14 @@ fn rise(z: f64) -> f64 {
         // The difference of two near numbers; the next term of the series is below 1e-13 of the first.
         z * z * (1.0 / 2.0 - z * (1.0 / 6.0 - z * (1.0 / 12.0)))
     } else {
-        (z + 1.0) * z.ln_1p() - z
+        (z + 1.0) * libm::log1p(z) - z
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calls::balanced_l1;
 
     #[test]
     fn the_settings_of_the_paper_give_the_values_of_its_formulas() {

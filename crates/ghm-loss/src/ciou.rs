@@ -5,10 +5,13 @@ use std::f64::consts::PI;
 use crate::boxes::{BoxPairs, per_box_sum};
 use crate::diou;
 use crate::error::LossError;
+use crate::examples::Examples;
+use crate::output::Output;
 use crate::overlap::{Measure, Pair};
+use crate::real::Real;
 
-/// `1 - CIoU` of predicted boxes and their targets (Zheng et al. 2020, eq. 8 to 12): `scale` times its sum over boxes,
-/// each times its weight. Returns the value and writes the gradient in the predicted corners.
+/// `1 - CIoU` of predicted boxes and their targets (Zheng et al. 2020, eq. 8 to 12). Returns the value and writes
+/// the gradient in the predicted corners.
 ///
 /// `CIoU = DIoU - alpha v`, where `v = 4 / pi^2 (atan(w_t / h_t) - atan(w / h))^2` compares the shapes, in `[0, 1]`,
 /// and `alpha = v / (1 - IoU + v)` lets that count for more the better the boxes overlap. The loss of a box lies in
@@ -17,31 +20,22 @@ use crate::overlap::{Measure, Pair};
 /// `alpha` is a constant of the gradient, as in the paper: so the gradient is not quite that of the value.
 ///
 /// # Shapes
-/// `predictions`, `targets`, `gradient`: `[N, 4]`, a box as `x1, y1, x2, y2` in any unit; `weights`: `[N]`. A box whose
-/// weight is not above 0 adds nothing and has gradient 0, even where it holds NaN; a corner that is not finite
-/// elsewhere makes the value NaN, and the gradient of its own box.
+/// Predictions, targets: `[N, 4]`, a box as `x1, y1, x2, y2` in any unit; gates, weights: `[N]`. See [`Examples`] for who
+/// takes part. A corner that is not finite and does makes the value NaN, and the gradient of its own box.
 ///
 /// # Degenerate boxes
 /// As [`giou`](crate::giou()) and [`diou`](crate::diou()) have it. A predicted box of neither width nor height has no
 /// shape: its `v` is 0.
 ///
 /// # Errors
-/// [`LossError`] where lengths differ or are not four a box, or a target with weight is not finite or has no size;
-/// `gradient` is untouched then.
+/// [`LossError`] where lengths differ or are not four a box, or a target with weight is not finite or has no size.
 ///
 /// # Deviations
 /// The derivatives of `v` keep their divisor `w^2 + h^2`, which the authors' code replaces by 1 for boxes measured in
 /// parts of the image. So the gradient scales as it should with the unit, and that of a tiny predicted box grows as 1
 /// over its size; beyond the range of f32 it is the largest f32.
-pub fn ciou(
-    predictions: &[f32],
-    targets: &[f32],
-    weights: Option<&[f32]>,
-    scale: f32,
-    gradient: &mut [f32],
-) -> Result<f64, LossError> {
-    let boxes = BoxPairs::new(predictions, targets, weights, gradient)?;
-    Ok(per_box_sum(&boxes, scale, gradient, terms))
+pub fn ciou<'o, T: Real>(examples: &Examples<T>, output: impl Into<Output<'o, T>>) -> Result<f64, LossError> {
+    per_box_sum(&BoxPairs::new(examples)?, output.into(), terms)
 }
 
 fn terms(pair: &Pair) -> Measure {
@@ -57,7 +51,7 @@ fn shape_difference(pair: &Pair) -> Measure {
     if square == 0.0 {
         return Measure::constant(0.0);
     }
-    let angle = pair.x.target.atan2(pair.y.target) - width.value.atan2(height.value);
+    let angle = libm::atan2(pair.x.target, pair.y.target) - libm::atan2(width.value, height.value);
     // The derivative of atan(w / h) is h / (w^2 + h^2) in w and -w / (w^2 + h^2) in h.
     let factor = 8.0 / (PI * PI) * angle / square;
     let (in_width, in_height) = (-factor * height.value, factor * width.value);

@@ -3,33 +3,38 @@
 use serde::{Deserialize, Serialize};
 
 use crate::asl1;
-use crate::density::check_bins;
+use crate::blocks::Inputs;
+use crate::density::DensityConfig;
 use crate::error::{LossError, expect_length};
+use crate::examples::Examples;
 use crate::ghm_c;
-use crate::harmonise::counted;
-use crate::inputs::Inputs;
-use crate::targets::Targets;
+use crate::histogram::counted;
+use crate::real::{Real, difference};
+use crate::regions::Regions;
+use crate::rows::Rows;
+use crate::softmax::{self, SoftmaxNorm};
 
 /// The counts `R_j` of the examples of one worker, or of several, merged.
 ///
 /// A call that is spread over workers takes two passes. Each worker counts its own shard; the counts are merged, in
 /// any order; every worker hands the sum to [`GradientDensity::update`](crate::GradientDensity::update) of a density of
-/// its own, equal to the others', and applies the factors to its shard ([`ghm_c_given`](crate::ghm_c_given),
-/// [`ghm_r_given`](crate::ghm_r_given)). What comes out is what one call over all shards would have given.
+/// its own, equal to the others', and applies the factors to its shard ([`Density::Given`](crate::Density)). What comes
+/// out is what one call over all shards would have given. Pyramid levels and accumulated batches are shards, too.
 ///
 /// ```
-/// use ghm_loss::{Counts, DensityConfig, Ema, GradientDensity, Normalise, Targets, ghm_c_given};
+/// use ghm_loss::{Counts, DensityConfig, Examples, GradientDensity, Targets, ghm_c};
 ///
 /// let shards = [([-2.0, 0.5], [0.0, 1.0]), ([-3.0, 1.0], [0.0, 0.0])];
-/// let mut counts = Counts::of_nothing(30)?;
-/// for (logits, targets) in &shards {
-///     counts.merge(&Counts::of_logits(logits, Targets::Dense(targets), None, 30)?)?;
+/// let shards = shards.each_ref().map(|(logits, targets)| Examples::new(logits, Targets::Dense(targets)));
+/// let config = DensityConfig { bins: 30, ..DensityConfig::default() };
+/// let mut counts = Counts::of_nothing(&config)?;
+/// for shard in &shards {
+///     counts.merge(&Counts::of_logits(shard, &config)?)?;
 /// }
-/// let config = DensityConfig { bins: 30, momentum: 0.75, normalise: Normalise::Nonempty, ema: Ema::Corrected, cap: None };
 /// let bin_weights = GradientDensity::new(config)?.update(counts.as_slice())?;
-/// for (logits, targets) in &shards {
+/// for shard in &shards {
 ///     let mut gradient = [0.0; 2];
-///     ghm_c_given(logits, Targets::Dense(targets), None, &bin_weights, 1.0, &mut gradient)?;
+///     ghm_c(shard, &bin_weights, &mut gradient)?;
 /// }
 /// # Ok::<(), ghm_loss::LossError>(())
 /// ```
@@ -40,54 +45,59 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// The counts of no example, where a sum begins.
+    /// The counts of no example, where a sum begins, for a density of this `config`.
     ///
     /// # Errors
-    /// [`LossError::Setting`] for a number of bins outside 1 to [`MAX_BINS`](crate::MAX_BINS).
-    pub fn of_nothing(bins: usize) -> Result<Self, LossError> {
-        check_bins(bins)?;
-        Ok(Self { bins: vec![0; bins] })
+    /// [`LossError::Setting`] for a number of bins or classes outside its range.
+    pub fn of_nothing(config: &DensityConfig) -> Result<Self, LossError> {
+        Ok(Self { bins: vec![0; Regions::of(config)?.count()] })
     }
 
     /// The counts that [`ghm_c`](crate::ghm_c()) takes in: by the gradient norm of the cross entropy.
     ///
-    /// # Shapes
-    /// `logits`, `weights`: one entry an element; see [`Targets`] for the targets.
-    ///
     /// # Errors
-    /// [`LossError`] where lengths differ, a target is none, or `bins` is outside 1 to [`MAX_BINS`](crate::MAX_BINS).
-    pub fn of_logits(
-        logits: &[f32],
-        targets: Targets,
-        weights: Option<&[f32]>,
-        bins: usize,
-    ) -> Result<Self, LossError> {
-        check_bins(bins)?;
-        // There is no gradient whose length could be wrong.
-        let inputs = Inputs::of_logits(logits, targets, weights, logits)?;
-        Ok(Self { bins: counted(&inputs, bins, ghm_c::terms) })
+    /// [`LossError`] where lengths differ, a target is none, or bins or classes are outside their range.
+    pub fn of_logits<T: Real>(examples: &Examples<T>, config: &DensityConfig) -> Result<Self, LossError> {
+        let (inputs, regions) = (Inputs::of_logits(examples)?, Regions::of(config)?);
+        regions.check_columns(&inputs)?;
+        Ok(Self {
+            bins: counted(
+                &inputs,
+                regions,
+                #[inline(always)]
+                |logit, target| ghm_c::terms(logit, target).1,
+            )?,
+        })
     }
 
-    /// The counts that [`ghm_r`](crate::ghm_r) takes in: by the gradient norm of ASL1.
-    ///
-    /// # Shapes
-    /// `predictions`, `targets`, `weights`: one entry an element. `mu` is as in [`ghm_r`](crate::ghm_r).
+    /// The counts that [`ghm_r`](crate::ghm_r) takes in: by the gradient norm of ASL1, whose `mu` is as there.
     ///
     /// # Errors
-    /// [`LossError`] where lengths differ, `mu` is not a positive number, or `bins` is outside 1 to
-    /// [`MAX_BINS`](crate::MAX_BINS).
-    pub fn of_predictions(
-        predictions: &[f32],
-        targets: &[f32],
-        weights: Option<&[f32]>,
-        mu: f32,
-        bins: usize,
-    ) -> Result<Self, LossError> {
-        check_bins(bins)?;
+    /// [`LossError`] where lengths differ, `mu` is not a positive number, or bins or classes are outside their range.
+    pub fn of_predictions<T: Real>(examples: &Examples<T>, mu: f32, config: &DensityConfig) -> Result<Self, LossError> {
+        let (inputs, regions) = (Inputs::of_predictions(examples)?, Regions::of(config)?);
         asl1::check_mu(mu)?;
-        let inputs = Inputs::of_predictions(predictions, targets, weights, predictions)?;
-        let kernel = |prediction: f32, target: f32| asl1::terms(prediction - target, mu);
-        Ok(Self { bins: counted(&inputs, bins, kernel) })
+        regions.check_columns(&inputs)?;
+        Ok(Self {
+            bins: counted(
+                &inputs,
+                regions,
+                #[inline(always)]
+                |prediction, target| asl1::terms(difference(prediction, target), mu).1,
+            )?,
+        })
+    }
+
+    /// The counts that [`softmax_ghm_c`](crate::softmax_ghm_c) takes in: by the gradient norm of each row.
+    ///
+    /// # Errors
+    /// [`LossError`] as there.
+    pub fn of_rows<T: Real>(
+        examples: &Examples<T>,
+        norm: SoftmaxNorm,
+        config: &DensityConfig,
+    ) -> Result<Self, LossError> {
+        Ok(Self { bins: softmax::counted(&Rows::new(examples)?, norm, Regions::of(config)?)? })
     }
 
     /// Adds the counts of `other`: then these are the counts of the examples of both.
@@ -102,7 +112,7 @@ impl Counts {
         Ok(())
     }
 
-    /// The count of each bin `[M]`.
+    /// The count of each bin `[M]`, or of each class and bin `[C, M]`.
     pub fn as_slice(&self) -> &[u64] {
         &self.bins
     }

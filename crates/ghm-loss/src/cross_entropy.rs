@@ -1,31 +1,30 @@
 //! Binary cross entropy.
 
+use crate::blocks::Inputs;
 use crate::error::LossError;
-use crate::inputs::Inputs;
+use crate::examples::Examples;
 use crate::logistic::Logistic;
+use crate::output::Output;
+use crate::real::Real;
 use crate::sums::weighted_sum;
-use crate::targets::Targets;
 
-/// Binary cross entropy of logits: `scale` times its sum over elements, each times its weight. Returns the value and
-/// writes the gradient, `sigmoid(logit) - target` times weight and scale. A mean is a `scale` of one over the divisor.
+/// Binary cross entropy of logits. Returns the value and writes the gradient, `sigmoid(logit) - target` of each.
 ///
 /// # Shapes
-/// `logits`, `weights`, `gradient`: one entry an element; see [`Targets`] for the targets. An element whose weight is not
-/// above 0, or whose row is ignored, adds nothing and has gradient 0, even where it holds NaN; a NaN elsewhere makes the
-/// value NaN.
+/// Logits, gates, weights: one an element; see [`Targets`](crate::Targets) for the targets and [`Examples`] for who takes
+/// part. A NaN that does makes the value NaN.
 ///
 /// # Errors
-/// [`LossError`] where lengths differ or a target is none; `gradient` is untouched then.
-pub fn cross_entropy(
-    logits: &[f32],
-    targets: Targets,
-    weights: Option<&[f32]>,
-    scale: f32,
-    gradient: &mut [f32],
-) -> Result<f64, LossError> {
-    let inputs = Inputs::of_logits(logits, targets, weights, gradient)?;
-    Ok(weighted_sum(&inputs, scale, gradient, |logit, target| {
-        let terms = Logistic::new(logit, target);
-        (terms.cross_entropy, terms.slope)
-    }))
+/// [`LossError`] where lengths differ or a target is none.
+pub fn cross_entropy<'o, T: Real>(examples: &Examples<T>, output: impl Into<Output<'o, T>>) -> Result<f64, LossError> {
+    let inputs = Inputs::of_logits(examples)?;
+    weighted_sum(
+        &inputs,
+        output.into(),
+        #[inline(always)]
+        |logit, target| {
+            let terms = Logistic::new(logit, target);
+            (terms.cross_entropy, terms.slope)
+        },
+    )
 }

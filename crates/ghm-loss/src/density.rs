@@ -2,11 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::edges;
+use crate::edges::bin_of;
 use crate::error::{LossError, expect_length, expect_setting};
-
-/// The most bins a density may have. Every task of a counting pass keeps a histogram of this length.
-pub const MAX_BINS: usize = 10_000;
+use crate::regions::{BinWeights, Regions};
 
 /// What the harmonised loss is divided by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,11 +31,11 @@ pub enum Ema {
     Corrected,
 }
 
-/// Settings of a [`GradientDensity`].
+/// Settings of a [`GradientDensity`]. The default is GHM-C's as released: 30 bins, momentum 0.75.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DensityConfig {
-    /// Number of bins `M`, 1 to [`MAX_BINS`]. The paper has 30 for GHM-C and 10 for GHM-R.
+    /// Number of bins `M`, 1 to [`MAX_BINS`](crate::MAX_BINS). The paper has 30 for GHM-C and 10 for GHM-R.
     pub bins: usize,
     /// Momentum of the moving average over calls, in `[0, 1)`; 0 means none, whatever `ema` says.
     pub momentum: f64,
@@ -51,6 +49,44 @@ pub struct DensityConfig {
     /// a sparse bin from outweighing the crowd many hundred times over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<f64>,
+    /// How the density passes from one bin to the next.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub between: Between,
+    /// A density for each of so many classes, so that a rare class is not measured by a common one; one density for all
+    /// where absent, as published. An element's class is its column, a row of logits being as long as there are classes;
+    /// for softmax the class of a row is its target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
+}
+
+/// How the density passes from one bin to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Between {
+    /// In a step, as published: two examples on either side of an edge may differ in weight by any factor.
+    #[default]
+    Step,
+    /// In a straight line from the middle of a bin to the middle of the next, and level beyond the first and the last, so
+    /// that the weight is a continuous function of the gradient norm.
+    Blend,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Default for DensityConfig {
+    fn default() -> Self {
+        Self {
+            bins: 30,
+            momentum: 0.75,
+            normalise: Normalise::Nonempty,
+            ema: Ema::Released,
+            cap: None,
+            between: Between::Step,
+            classes: None,
+        }
+    }
 }
 
 /// The gradient density by unit regions, and its moving average: all the state GHM has, as a plain value.
@@ -66,7 +102,8 @@ pub struct DensityConfig {
 /// | harmonised loss (eq. 8 and 11) | `(1/N) sum beta loss = sum loss / GD(g)` |
 ///
 /// `N` cancels, so a call needs one factor a bin: `1 / (S_j n)`, with `n = M` or the number of non-empty bins
-/// ([`Normalise`]).
+/// ([`Normalise`]). With a density for each class ([`DensityConfig::classes`]) the loss is the mean over classes of their
+/// own harmonised losses: over all, or over those that have an example.
 ///
 /// Serialising keeps every bit that matters: a density restored continues as the one saved would have. (In JSON that
 /// takes a reader with exact floats, for serde_json its feature `float_roundtrip`.) Deserialising checks what it reads.
@@ -74,6 +111,7 @@ pub struct DensityConfig {
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct GradientDensity {
     config: DensityConfig,
+    regions: Regions,
     counts: Vec<f64>,
     steps: u64,
 }
@@ -87,22 +125,29 @@ struct Saved {
     steps: u64,
 }
 
-/// One factor a bin, by which the gradient (and the loss) of each example of the bin is multiplied.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BinWeights {
-    factors: Vec<f64>,
-}
-
 impl GradientDensity {
     /// A density that has seen nothing.
     ///
     /// # Errors
     /// [`LossError::Setting`] for a number of bins or a momentum outside its range.
     pub fn new(config: DensityConfig) -> Result<Self, LossError> {
-        check_bins(config.bins)?;
+        let regions = Regions::of(&config)?;
         expect_setting("momentum", config.momentum, "a number of at least 0 and below 1", |m| (0.0..1.0).contains(&m))?;
         check_cap(config.cap)?;
-        Ok(Self { config, counts: vec![0.0; config.bins], steps: 0 })
+        Ok(Self { config, regions, counts: vec![0.0; regions.count()], steps: 0 })
+    }
+
+    /// A density that goes on from `counts` `[M]` after `steps` calls, wherever they were kept.
+    ///
+    /// # Errors
+    /// [`LossError`] for settings outside their range, and for counts that are not one a bin, finite and at least 0.
+    pub fn resumed(config: DensityConfig, counts: Vec<f64>, steps: u64) -> Result<Self, LossError> {
+        let density = Self::new(config)?;
+        expect_length("counts of the saved density", counts.len(), "its bins", density.counts.len())?;
+        match counts.iter().position(|&count| !(0.0..f64::INFINITY).contains(&count)) {
+            Some(bin) => Err(LossError::SavedCount { bin, value: counts[bin] }),
+            None => Ok(Self { counts, steps, ..density }),
+        }
     }
 
     /// Its settings.
@@ -110,8 +155,13 @@ impl GradientDensity {
         &self.config
     }
 
-    /// The accumulated count of each bin `[M]`: `S_j` as the moving average left it, before any correction, or `R_j`
-    /// of the last call where momentum is 0.
+    /// The bins of each class.
+    pub(crate) fn regions(&self) -> Regions {
+        self.regions
+    }
+
+    /// The accumulated count of each bin `[M]`, or of each class and bin `[C, M]`: `S_j` as the moving average left it,
+    /// before any correction, or `R_j` of the last call where momentum is 0.
     pub fn counts(&self) -> &[f64] {
         &self.counts
     }
@@ -123,12 +173,11 @@ impl GradientDensity {
 
     /// The bin of gradient norm `g`, in `0..M`, by comparison with the f32 edges `j / M`. Below 0 it is the first, above
     /// 1 (and for NaN) the last.
-    #[inline(always)]
     pub fn bin_of(&self, g: f32) -> usize {
-        edges::bin_of(g, self.config.bins as f32)
+        bin_of(g, self.config.bins as f32) as usize
     }
 
-    /// Takes in the `counts` `[M]` of one call and gives the factor of each bin for that call.
+    /// Takes in the `counts` `[M]` (or `[C, M]`) of one call and gives the factor of each bin for that call.
     ///
     /// A call without any example is a call: it decays the bins of [`Ema::Paper`] and [`Ema::Corrected`].
     ///
@@ -145,15 +194,31 @@ impl GradientDensity {
                 *accumulated = momentum * *accumulated + (1.0 - momentum) * count as f64;
             }
         }
-        let divisor = match self.config.normalise {
-            Normalise::Bins => self.config.bins,
-            Normalise::Nonempty => counts.iter().filter(|&&count| count > 0).count(),
-        };
-        // A factor is beta over the number of examples of the call.
-        let examples = counts.iter().sum::<u64>().max(1) as f64;
-        let most = self.config.cap.map_or(f64::INFINITY, |cap| cap / examples);
-        let factor = |count: f64| if count > 0.0 && divisor > 0 { self.bias() / (count * divisor as f64) } else { 0.0 };
-        Ok(BinWeights { factors: self.counts.iter().map(|&count| factor(count).min(most)).collect() })
+        let divisors = self.divisors(counts);
+        let bias = self.bias();
+        let bins = self.config.bins;
+        let weight = |(place, &count): (usize, &f64)| count * divisors[place / bins] / bias;
+        Ok(BinWeights {
+            regions: self.regions,
+            between: self.config.between,
+            densities: self.counts.iter().enumerate().map(weight).collect(),
+            cap: self.config.cap.unwrap_or(f64::INFINITY),
+            examples: counts.iter().sum(),
+        })
+    }
+
+    /// What the losses of each class are divided by beside the density: its bins, times the classes.
+    fn divisors(&self, counts: &[u64]) -> Vec<f64> {
+        let filled = |counts: &[u64]| counts.iter().filter(|&&count| count > 0).count();
+        let bins = self.config.bins;
+        match self.config.normalise {
+            Normalise::Bins => vec![self.regions.count() as f64; self.regions.classes],
+            Normalise::Nonempty => {
+                let of_class: Vec<usize> = counts.chunks(bins).map(filled).collect();
+                let classes = of_class.iter().filter(|&&bins| bins > 0).count();
+                of_class.iter().map(|&bins| (bins * classes) as f64).collect()
+            }
+        }
     }
 
     /// The share of a moving average of constants that has arrived after the steps so far: 1 where none is missing or
@@ -164,18 +229,6 @@ impl GradientDensity {
             Ema::Corrected => 1.0 - self.config.momentum.powi(i32::try_from(self.steps).unwrap_or(i32::MAX)),
         }
     }
-}
-
-impl BinWeights {
-    /// The factor of each bin `[M]`: `1 / (S_j n)`, at most `cap / N`, and 0 for a bin that has never held an example.
-    pub fn factors(&self) -> &[f64] {
-        &self.factors
-    }
-}
-
-/// Whether `bins` is a number of bins.
-pub(crate) fn check_bins(bins: usize) -> Result<(), LossError> {
-    expect_setting("bins", bins as f64, "a whole number from 1 to 10000", |_| (1..=MAX_BINS).contains(&bins))
 }
 
 /// Whether a cap, where there is one, is one.
@@ -193,21 +246,17 @@ impl TryFrom<Saved> for GradientDensity {
     type Error = LossError;
 
     fn try_from(saved: Saved) -> Result<Self, LossError> {
-        let density = Self::new(saved.config)?;
-        expect_length("counts of the saved density", saved.counts.len(), "its bins", density.counts.len())?;
-        match saved.counts.iter().position(|&count| !(0.0..f64::INFINITY).contains(&count)) {
-            Some(bin) => Err(LossError::SavedCount { bin, value: saved.counts[bin] }),
-            None => Ok(Self { counts: saved.counts, steps: saved.steps, ..density }),
-        }
+        Self::resumed(saved.config, saved.counts, saved.steps)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::regions::MAX_BINS;
 
     fn density(bins: usize, momentum: f64, normalise: Normalise, ema: Ema) -> GradientDensity {
-        GradientDensity::new(DensityConfig { bins, momentum, normalise, ema, cap: None }).unwrap()
+        GradientDensity::new(DensityConfig { bins, momentum, normalise, ema, ..DensityConfig::default() }).unwrap()
     }
 
     #[test]
@@ -226,8 +275,13 @@ mod tests {
 
     #[test]
     fn a_cap_holds_beta_of_sparse_bins_and_leaves_the_others() {
-        let config =
-            DensityConfig { bins: 2, momentum: 0.0, normalise: Normalise::Bins, ema: Ema::Paper, cap: Some(10.0) };
+        let config = DensityConfig {
+            bins: 2,
+            momentum: 0.0,
+            normalise: Normalise::Bins,
+            cap: Some(10.0),
+            ..DensityConfig::default()
+        };
         let mut density = GradientDensity::new(config).unwrap();
         // beta is 100 / (99 * 2) and 100 / (1 * 2) = 50, which the cap makes 10
         let weights = density.update(&[99, 1]).unwrap();
@@ -293,15 +347,7 @@ mod tests {
 
     #[test]
     fn settings_outside_their_range_are_refused() {
-        let with = |bins, momentum| {
-            GradientDensity::new(DensityConfig {
-                bins,
-                momentum,
-                normalise: Normalise::Bins,
-                ema: Ema::Paper,
-                cap: None,
-            })
-        };
+        let with = |bins, momentum| GradientDensity::new(DensityConfig { bins, momentum, ..DensityConfig::default() });
         for (bins, momentum) in [(0, 0.0), (MAX_BINS + 1, 0.0), (1, 1.0), (1, -0.1), (1, f64::NAN)] {
             assert!(matches!(with(bins, momentum), Err(LossError::Setting { .. })), "{bins} bins, momentum {momentum}");
         }

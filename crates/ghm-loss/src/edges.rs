@@ -10,24 +10,21 @@ pub(crate) const ROUND: f32 = 12_582_912.0;
 /// `bins` is a whole number from 1 to [`MAX_BINS`](crate::MAX_BINS). Without a branch or a table, so that loops over it
 /// become vector code.
 #[inline(always)]
-pub(crate) fn bin_of(g: f32, bins: f32) -> usize {
+pub(crate) fn bin_of(g: f32, bins: f32) -> u32 {
     let g = if g < 1.0 { g } else { 1.0 };
     let g = if g > 0.0 { g } else { 0.0 };
     let last = bins - 1.0;
-    // The floor of g * bins or one below it, and one above it where the product was rounded over an edge.
-    let near = ((g * bins - 0.5) + ROUND) - ROUND;
-    let near = if near < last { near } else { last };
-    let above = if g >= (near + 1.0) / bins { 1.0 } else { 0.0 };
-    let below = if g < near / bins { 1.0 } else { 0.0 };
-    let bin = near + above - below;
+    // The edge nearest to g: whatever the product was rounded by, g lies in the bin above it or in the one below.
+    let edge = (g * bins + ROUND) - ROUND;
+    let bin = if g >= edge / bins { edge } else { edge - 1.0 };
     let bin = if bin < last { bin } else { last };
-    ((bin + ROUND).to_bits() - ROUND.to_bits()) as usize
+    (bin + ROUND).to_bits() - ROUND.to_bits()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::density::MAX_BINS;
+    use crate::regions::MAX_BINS;
 
     fn by_comparison(g: f32, bins: usize) -> usize {
         (1..bins).filter(|&index| g >= index as f32 / bins as f32).count()
@@ -40,7 +37,7 @@ mod tests {
             for index in (0..=bins).step_by(every) {
                 let edge = index as f32 / bins as f32;
                 for g in [edge.next_down(), edge, edge.next_up(), edge + 0.5 / bins as f32] {
-                    assert_eq!(bin_of(g, bins as f32), by_comparison(g, bins), "{g} in {bins} bins");
+                    assert_eq!(bin_of(g, bins as f32) as usize, by_comparison(g, bins), "{g} in {bins} bins");
                 }
             }
         }

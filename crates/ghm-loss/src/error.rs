@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-/// Why a loss was not computed. Nothing has been counted and no gradient written when one of these comes back.
+/// Why a loss was not computed. Nothing has been counted when one of these comes back. Nothing has been written either,
+/// but for [`LossError::Target`]: then the gradient holds nothing of use.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum LossError {
     /// Two slices that describe the same elements differ in length.
@@ -53,6 +54,24 @@ pub enum LossError {
         /// Its length.
         length: usize,
     },
+    /// What needs a gradient density was asked of a loss that has none.
+    #[error("{loss} has no gradient density here")]
+    NoDensity {
+        /// The loss.
+        loss: &'static str,
+    },
+    /// A loss of boxes was given classes to compare them with.
+    #[error("the targets are classes: expected the four corners of a box for each predicted one")]
+    NoBoxes,
+    /// A loss of one class out of several was given dense targets.
+    #[error("the targets are dense: softmax needs one class a row (Targets::ClassIndex)")]
+    NoClasses,
+    /// A row of softmax logits that is background.
+    #[error("targets[{row}] is -1 (background): softmax needs a class for it; -2 leaves a row out")]
+    SoftmaxBackground {
+        /// The row.
+        row: usize,
+    },
     /// A target box that is not finite or has no size.
     #[error("targets[{index}] is {corners:?}: expected finite x1 < x2 and y1 < y2; give ignored boxes weight 0")]
     TargetBox {
@@ -68,6 +87,14 @@ pub enum LossError {
         classes: usize,
         /// Number of logits.
         logits: usize,
+    },
+    /// A density for each class, and elements that are no whole number of rows of so many.
+    #[error("the density has {classes} classes, but {elements} elements are no whole number of rows of {classes}")]
+    Columns {
+        /// Number of classes.
+        classes: usize,
+        /// Number of elements.
+        elements: usize,
     },
     /// A class weight that is not finite or below 0.
     #[error("class_weights[{class}] is {value}: expected a finite number of at least 0")]

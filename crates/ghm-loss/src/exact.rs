@@ -1,13 +1,19 @@
 //! Harmonising by the exact gradient density: how many examples lie in a window around each.
 
-use rayon::prelude::*;
+use std::convert::Infallible;
+
 use serde::{Deserialize, Serialize};
 
-use crate::density::{check_bins, check_cap};
+use crate::blocks::{BLOCK, Block, Inputs, Room, Weighing, ranges};
+use crate::density::check_cap;
 use crate::error::{LossError, expect_setting};
-use crate::inputs::{BLOCK, CHUNK, Inputs};
-use crate::sums::{apply, gate};
-use crate::windows::{Window, counts_around};
+use crate::harmonise::scale_of;
+use crate::output::Output;
+use crate::real::Real;
+use crate::regions::check_bins;
+use crate::sums::write;
+use crate::vector::vectorised;
+use crate::windows::{Ranks, Window};
 
 /// The gradient density as the paper defines it, before its unit regions: settings alone, for nothing is kept from call
 /// to call.
@@ -24,8 +30,8 @@ use crate::windows::{Window, counts_around};
 /// with them as f64. Where `M` is a power of two nothing is rounded, but for norms below 1e-9.
 ///
 /// # Cost
-/// `O(N)`, as norms are sorted by their bits. Memory, for the time of the call: 9 bytes an element, 25 where all norms
-/// are nearly the same.
+/// `O(N)`, as norms are ranked by their bits. Memory, for the time of the call: 1 byte an element, 3 more while the ranks
+/// are made, and tables of at most 17 MB.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExactDensity {
@@ -49,9 +55,19 @@ impl ExactDensity {
         for &norm in norms {
             expect_setting("a gradient norm", f64::from(norm), "a number from 0 to 1", |g| (0.0..=1.0).contains(&g))?;
         }
-        let window = Window::of_bins(self.bins);
-        let counts = counts_around(norms, window);
-        Ok(norms.iter().zip(counts).map(|(&norm, count)| f64::from(count) / window.length(norm)).collect())
+        let (window, ranks) = (Window::of_bins(self.bins), ranks_of(norms));
+        let mut densities = Vec::with_capacity(norms.len());
+        for norms in norms.chunks(BLOCK) {
+            let mut counts = [0; BLOCK];
+            ranks.count_in(window, norms, &mut counts);
+            densities.extend(norms.iter().zip(counts).map(|(&norm, count)| f64::from(count) / window.length(norm)));
+        }
+        Ok(densities)
+    }
+
+    /// The most that a factor may be: beta over the number of examples.
+    fn most(&self, examples: usize) -> f64 {
+        self.cap.map_or(f64::INFINITY, |cap| cap / examples.max(1) as f64)
     }
 
     /// Whether the settings are in range, and `elements` can be counted.
@@ -62,75 +78,103 @@ impl ExactDensity {
     }
 }
 
-/// The harmonised loss: `scale` times the sum of the elements' losses, each over the exact density of its gradient
-/// norm; and its gradient, with the densities as constants.
+/// The harmonised loss: the mean or sum of the elements' losses, each times its `beta`; and its gradient, with `beta` as
+/// a constant.
 ///
 /// `kernel` gives the loss of a value and a target, and its derivative in the value, whose size is the gradient norm.
 ///
-/// A first pass writes the norms where the gradient will be; their windows are counted; a second computes losses and
-/// derivatives once more, which is cheaper than to keep them, and multiplies them.
-pub(crate) fn exact_sum(
-    inputs: &Inputs,
+/// A first pass writes the norms down; their windows are counted; a second computes losses and derivatives once more,
+/// which is cheaper than to keep them, and multiplies them.
+pub(crate) fn exact_sum<T: Real>(
+    inputs: &Inputs<T>,
     density: ExactDensity,
-    scale: f32,
-    gradient: &mut [f32],
+    output: Output<T>,
     kernel: impl Fn(f32, f32) -> (f32, f32) + Sync,
 ) -> Result<f64, LossError> {
-    density.check(gradient.len())?;
-    write_norms(inputs, gradient, &kernel);
-    let window = Window::of_bins(density.bins);
-    let counts = counts_around(gradient, window);
-    let examples = counts.par_iter().filter(|&&count| count > 0).count();
-    let most = density.cap.map_or(f64::INFINITY, |cap| cap / examples.max(1) as f64);
-    // What does not take part has loss and derivative 0, or is NaN and has to stay so.
-    let factor = |norm: f32, count: u32| match count {
-        0 => 1.0,
-        count => (window.length(norm) / f64::from(count)).min(most),
-    };
-    let chunks = gradient.par_chunks_mut(CHUNK).zip(counts.par_chunks(CHUNK)).enumerate();
-    let sums: Vec<f64> =
-        chunks.map(|(index, part)| multiplied(&inputs.chunk(index), part, scale, &kernel, factor)).collect();
-    Ok(f64::from(scale) * sums.iter().sum::<f64>())
+    density.check(inputs.len())?;
+    let ranks = ranks(
+        inputs,
+        #[inline(always)]
+        |value, target| kernel(value, target).1,
+    )?;
+    let (window, most) = (Window::of_bins(density.bins), density.most(ranks.len()));
+    let scale = scale_of(&output, ranks.len() as u64);
+    write(
+        inputs,
+        output,
+        scale,
+        kernel,
+        #[inline(always)]
+        |block, terms| {
+            let length = block.values.len();
+            let (slopes, factors) = (&mut terms.slopes[..length], &mut terms.factors[..length]);
+            let mut norms = [0.0; BLOCK];
+            let norms = &mut norms[..length];
+            for (norm, slope) in norms.iter_mut().zip(&*slopes) {
+                *norm = slope.abs();
+            }
+            write_factors(window, norms, &ranks, most, factors);
+        },
+    )
 }
 
-/// The norms of all elements into `norms`, and NaN for those that take no part.
-fn write_norms(inputs: &Inputs, norms: &mut [f32], kernel: impl Fn(f32, f32) -> (f32, f32) + Sync) {
-    norms.par_chunks_mut(CHUNK).enumerate().for_each(|(index, norms)| {
-        inputs.chunk(index).for_each_block(norms, |block, norms| {
-            for ((norm, &value), &target) in norms.iter_mut().zip(block.values).zip(block.targets) {
-                *norm = kernel(value, target).1.abs();
-            }
-            if let Some(weights) = block.weights {
-                for (norm, &weight) in norms.iter_mut().zip(weights) {
-                    *norm = if weight > 0.0 { *norm } else { f32::NAN };
+/// The factor of each of the `norms`, of which NaN takes no part, and how many do.
+pub(crate) fn row_factors(norms: &[f32], density: ExactDensity) -> Result<(Vec<f32>, u64), LossError> {
+    density.check(norms.len())?;
+    let ranks = ranks_of(norms);
+    let (window, most) = (Window::of_bins(density.bins), density.most(ranks.len()));
+    let mut factors = vec![0.0; norms.len()];
+    for (norms, factors) in norms.chunks(BLOCK).zip(factors.chunks_mut(BLOCK)) {
+        write_factors(window, norms, &ranks, most, factors);
+    }
+    Ok((factors, ranks.len() as u64))
+}
+
+/// The factors of a block. What is NaN has to stay so; what does not take part is shut out elsewhere.
+#[inline(always)]
+fn write_factors(window: Window, norms: &[f32], ranks: &Ranks, most: f64, factors: &mut [f32]) {
+    let mut counts = [0; BLOCK];
+    let counts = &mut counts[..norms.len()];
+    ranks.count_in(window, norms, counts);
+    for (factor, (&norm, &count)) in factors.iter_mut().zip(norms.iter().zip(&*counts)) {
+        let own = window.length(norm) / f64::from(count);
+        *factor = (if own < most { own } else { most }) as f32;
+    }
+}
+
+fn ranks_of(norms: &[f32]) -> Ranks {
+    let Ok(ranks) = Ranks::of::<Infallible>(norms.len(), |range, result| {
+        result.copy_from_slice(&norms[range]);
+        Ok(())
+    });
+    ranks
+}
+
+/// The norms of the elements that take part.
+fn ranks<T: Real>(inputs: &Inputs<T>, slope: impl Fn(f32, f32) -> f32 + Sync) -> Result<Ranks, LossError> {
+    Ranks::of(inputs.len(), |range, norms| {
+        vectorised(
+            #[inline(always)]
+            || {
+                let (start, mut room) = (range.start, Room::new());
+                for at in ranges(range) {
+                    let block = inputs.block(at.clone(), Weighing::Gates, &mut room)?;
+                    write_norms(&block, &slope, &mut norms[at.start - start..at.end - start]);
                 }
-            }
-        });
-    });
+                Ok(())
+            },
+        )
+    })
 }
 
-/// The sum of the losses of one chunk, each times its factor; into `gradient` the derivatives, times factor and scale.
-fn multiplied(
-    chunk: &Inputs,
-    (gradient, counts): (&mut [f32], &[u32]),
-    scale: f32,
-    kernel: impl Fn(f32, f32) -> (f32, f32),
-    factor: impl Fn(f32, u32) -> f64,
-) -> f64 {
-    let (mut blocks, mut sum) = (counts.chunks(BLOCK), 0.0);
-    chunk.for_each_block(gradient, |block, derivatives| {
-        let mut losses = [0.0; BLOCK];
-        let losses = &mut losses[..derivatives.len()];
-        apply(&kernel, block, losses, derivatives);
-        if let Some(weights) = block.weights {
-            gate(weights, losses, derivatives);
+#[inline(always)]
+fn write_norms(block: &Block, slope: &impl Fn(f32, f32) -> f32, norms: &mut [f32]) {
+    for (norm, (&value, &target)) in norms.iter_mut().zip(block.values.iter().zip(block.targets)) {
+        *norm = (*slope)(value, target).abs();
+    }
+    if let Some(weights) = block.weights {
+        for (norm, &weight) in norms.iter_mut().zip(weights) {
+            *norm = if weight > 0.0 { *norm } else { f32::NAN };
         }
-        let counts = blocks.next().unwrap_or_default();
-        for ((&loss, derivative), &count) in losses.iter().zip(derivatives).zip(counts) {
-            let factor = factor(derivative.abs(), count);
-            sum += factor * f64::from(loss);
-            *derivative *= (factor * f64::from(scale)) as f32;
-        }
-    });
-    sum
+    }
 }

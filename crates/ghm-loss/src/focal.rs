@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::blocks::Inputs;
 use crate::error::{LossError, expect_setting};
-use crate::inputs::Inputs;
+use crate::examples::Examples;
 use crate::logistic::Logistic;
+use crate::output::Output;
+use crate::real::Real;
 use crate::sums::weighted_sum;
-use crate::targets::Targets;
 
 /// Settings of [`focal`]. The default is the one of RetinaNet: alpha 0.25, gamma 2.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,49 +26,70 @@ impl Default for FocalConfig {
     }
 }
 
-/// Focal loss (Lin et al. 2017, eq. 5) of logits, `alpha_t (1 - p_t)^gamma` times binary cross entropy: `scale` times its
-/// sum over elements, each times its weight. Returns the value and writes the gradient, through the focusing factor
-/// too. A mean over positives is a `scale` of one over their number.
+/// Focal loss (Lin et al. 2017, eq. 5) of logits, `alpha_t (1 - p_t)^gamma` times binary cross entropy. Returns
+/// the value and writes the gradient, through the focusing factor too. The published mean is over the positives: the sum,
+/// with one over their number as its scale.
 ///
 /// Soft targets `t` blend: `1 - p_t = p (1 - t) + (1 - p) t` and `alpha_t = alpha t + (1 - alpha) (1 - t)`.
 ///
 /// # Shapes
-/// `logits`, `weights`, `gradient`: one entry an element; see [`Targets`] for the targets. An element whose weight is not
-/// above 0, or whose row is ignored, adds nothing and has gradient 0, even where it holds NaN; a NaN elsewhere makes the
-/// value NaN.
+/// Logits, gates, weights: one an element; see [`Targets`](crate::Targets) for the targets and [`Examples`] for who takes
+/// part. A NaN that does makes the value NaN.
 ///
 /// # Errors
-/// [`LossError`] where lengths differ, a target is none or a setting is outside its range; `gradient` is untouched then.
-pub fn focal(
-    logits: &[f32],
-    targets: Targets,
-    weights: Option<&[f32]>,
+/// [`LossError`] where lengths differ, a target is none or a setting is outside its range.
+pub fn focal<'o, T: Real>(
+    examples: &Examples<T>,
     config: FocalConfig,
-    scale: f32,
-    gradient: &mut [f32],
+    output: impl Into<Output<'o, T>>,
 ) -> Result<f64, LossError> {
-    let inputs = Inputs::of_logits(logits, targets, weights, gradient)?;
+    let inputs = Inputs::of_logits(examples)?;
     let FocalConfig { alpha, gamma } = config;
     expect_setting("alpha", f64::from(alpha), "a number from 0 to 1", |alpha| (0.0..=1.0).contains(&alpha))?;
     expect_setting("gamma", f64::from(gamma), "a number from 0 to 100", |gamma| (0.0..=100.0).contains(&gamma))?;
     if gamma == 2.0 {
         // The usual case in arithmetic the compiler turns into vector code; `powf` is a call an element.
-        return Ok(weighted_sum(&inputs, scale, gradient, |logit, target| {
-            terms(logit, target, config, |miss| miss * miss)
-        }));
+        return weighted_sum(
+            &inputs,
+            output.into(),
+            #[inline(always)]
+            |logit, target| {
+                terms(
+                    logit,
+                    target,
+                    config,
+                    #[inline(always)]
+                    |miss| miss * miss,
+                )
+            },
+        );
     }
-    Ok(weighted_sum(&inputs, scale, gradient, |logit, target| terms(logit, target, config, |miss| miss.powf(gamma))))
+    weighted_sum(
+        &inputs,
+        output.into(),
+        #[inline(always)]
+        |logit, target| {
+            terms(
+                logit,
+                target,
+                config,
+                #[inline(always)]
+                |miss| miss.powf(gamma),
+            )
+        },
+    )
 }
 
 /// Loss and derivative; `focus` raises `1 - p_t` to the power gamma.
 #[inline(always)]
 fn terms(logit: f32, target: f32, config: FocalConfig, focus: impl Fn(f32) -> f32) -> (f32, f32) {
     let FocalConfig { alpha, gamma } = config;
-    let Logistic { p, q, cross_entropy, slope } = Logistic::new(logit, target);
+    let logistic = Logistic::new(logit, target);
+    let Logistic { p, q, cross_entropy, slope } = logistic;
     // 1 - p_t: above 0, as p and q are.
     let miss = (1.0 - target) * p + target * q;
     let factor = (alpha * target + (1.0 - alpha) * (1.0 - target)) * focus(miss);
     // The derivative of miss is (1 - 2 t) p q, and p q / miss <= 1 even where miss to the power gamma - 1 overflows.
     let focus_slope = gamma * (1.0 - 2.0 * target) * (p * q / miss);
-    (factor * cross_entropy, factor * (focus_slope * cross_entropy + slope))
+    (factor * cross_entropy, factor * (focus_slope * logistic.fading_cross_entropy() + slope))
 }

@@ -1,91 +1,46 @@
-//! GHM-C: binary cross entropy, harmonised by unit regions, by factors given, or by the exact density.
+//! GHM-C: binary cross entropy, harmonised.
 
-use crate::density::{BinWeights, GradientDensity};
+use crate::blocks::Inputs;
 use crate::error::LossError;
-use crate::exact::{ExactDensity, exact_sum};
-use crate::harmonise::{harmonised_sum, harmonised_sum_given};
-use crate::inputs::Inputs;
+use crate::examples::Examples;
+use crate::harmonise::{Density, harmonised_sum};
 use crate::logistic::Logistic;
-use crate::targets::Targets;
+use crate::output::Output;
+use crate::real::Real;
 
 /// GHM-C (Li et al. 2019, eq. 8 and 11): the binary cross entropies of the elements, each divided by the density of its
 /// gradient norm `|sigmoid(logit) - target|`. Returns the value, writes the gradient, and takes this call's counts into
-/// `density`.
+/// the density, where that is a [`GradientDensity`](crate::GradientDensity).
 ///
-/// The factors are constants of the gradient: an element's is `factor * (sigmoid(logit) - target)`.
+/// The factors are constants of the gradient: an element's is `factor * (sigmoid(logit) - target)`. The mean is the
+/// published loss, `sum loss / GD(g)`; the sum is that times the number of examples that take part.
+///
+/// With factors that are given ([`Density::Given`]), gradients are bit for bit those of one call over all shards, and the
+/// values sum to its value. With an [`ExactDensity`](crate::ExactDensity) there is no moving average: each example is
+/// divided by the density of its gradient norm among those of this call, as the paper defines it (eq. 4 to 8).
 ///
 /// # Shapes
-/// `logits`, `weights`, `gradient`: one entry an element; see [`Targets`] for the targets.
-///
-/// # Weights
-/// An element takes part when there are no weights or its weight is above 0; by how much makes no difference. The
-/// others are not counted, add nothing and have gradient 0, even where they hold NaN. `scale` multiplies value and
-/// gradient.
+/// Logits: one an element; see [`Targets`](crate::Targets) for the targets, which may be soft. Gates and weights: one an
+/// element; see [`Examples`] for who takes part. A weight multiplies loss and gradient; the density does not see it.
 ///
 /// # Not finite
 /// A NaN among the logits that take part makes the value NaN, and so its own entry of the gradient; it falls into no
-/// bin. An infinite logit makes the value infinite or NaN.
+/// bin. An infinite logit makes the value infinite or NaN. Any finite logit gives a finite value.
 ///
 /// # Errors
-/// [`LossError`] where lengths differ or a target is none; `density` and `gradient` are untouched then.
+/// [`LossError`] where lengths differ, a target is none, a setting is out of its range, or there are 2^32 elements or more
+/// for the exact density; the density is untouched then.
 ///
 /// # Deviations
-/// See [`crate::density::GradientDensity`] and `docs/ghm.md` for where paper and released code differ and how to choose.
-pub fn ghm_c(
-    logits: &[f32],
-    targets: Targets,
-    weights: Option<&[f32]>,
-    density: &mut GradientDensity,
-    scale: f32,
-    gradient: &mut [f32],
+/// See [`GradientDensity`](crate::GradientDensity) and `docs/ghm.md` for where paper and released code differ and how to
+/// choose.
+pub fn ghm_c<'d, 'o, T: Real>(
+    examples: &Examples<T>,
+    density: impl Into<Density<'d>>,
+    output: impl Into<Output<'o, T>>,
 ) -> Result<f64, LossError> {
-    let inputs = Inputs::of_logits(logits, targets, weights, gradient)?;
-    harmonised_sum(&inputs, density, scale, gradient, terms)
-}
-
-/// [`ghm_c`] by factors that are given: one shard of a call that is spread over workers. The factors are
-/// [`GradientDensity::update`]'s for the counts of all shards, merged ([`crate::Counts`]).
-///
-/// Gradients are bit for bit those of one call over all shards, and the values sum to its value.
-///
-/// # Shapes
-/// `logits`, `weights`, `gradient`: one entry an element of the shard; see [`Targets`] for the targets.
-///
-/// # Errors
-/// [`LossError`] where lengths differ or a target is none; `gradient` is untouched then.
-pub fn ghm_c_given(
-    logits: &[f32],
-    targets: Targets,
-    weights: Option<&[f32]>,
-    bin_weights: &BinWeights,
-    scale: f32,
-    gradient: &mut [f32],
-) -> Result<f64, LossError> {
-    let inputs = Inputs::of_logits(logits, targets, weights, gradient)?;
-    Ok(harmonised_sum_given(&inputs, bin_weights, scale, gradient, terms))
-}
-
-/// [`ghm_c`] by the density as the paper defines it before its unit regions (Li et al. 2019, eq. 4 to 8), without a
-/// moving average: each example is divided by the [`ExactDensity`] of its gradient norm among those of this call.
-///
-/// Elements that take part, NaN and infinity are as in [`ghm_c`].
-///
-/// # Shapes
-/// `logits`, `weights`, `gradient`: one entry an element; see [`Targets`] for the targets.
-///
-/// # Errors
-/// [`LossError`] where lengths differ, a target is none, a setting is outside its range, or there are 2^32 elements or
-/// more; `gradient` is untouched then.
-pub fn ghm_c_exact(
-    logits: &[f32],
-    targets: Targets,
-    weights: Option<&[f32]>,
-    density: ExactDensity,
-    scale: f32,
-    gradient: &mut [f32],
-) -> Result<f64, LossError> {
-    let inputs = Inputs::of_logits(logits, targets, weights, gradient)?;
-    exact_sum(&inputs, density, scale, gradient, terms)
+    let inputs = Inputs::of_logits(examples)?;
+    harmonised_sum(&inputs, density.into(), output.into(), terms)
 }
 
 /// Loss and derivative of one logit.

@@ -2,18 +2,20 @@
 
 use crate::boxes::{BoxPairs, per_box_sum};
 use crate::error::LossError;
+use crate::examples::Examples;
+use crate::output::Output;
 use crate::overlap::{Measure, Pair};
+use crate::real::Real;
 
-/// `1 - GIoU` of predicted boxes and their targets (Rezatofighi et al. 2019, algorithm 1 and 2): `scale` times its sum
-/// over boxes, each times its weight. Returns the value and writes the gradient in the predicted corners.
+/// `1 - GIoU` of predicted boxes and their targets (Rezatofighi et al. 2019, algorithm 1 and 2). Returns the value
+/// and writes the gradient in the predicted corners.
 ///
 /// `GIoU = IoU - (hull - union) / hull`, in areas, where the hull is the smallest box that holds both. The loss of a
 /// box lies in `[0, 2]`, is 0 for equal boxes alone, and stays the same when both boxes are moved or scaled.
 ///
 /// # Shapes
-/// `predictions`, `targets`, `gradient`: `[N, 4]`, a box as `x1, y1, x2, y2` in any unit; `weights`: `[N]`. A box whose
-/// weight is not above 0 adds nothing and has gradient 0, even where it holds NaN; a corner that is not finite
-/// elsewhere makes the value NaN, and the gradient of its own box.
+/// Predictions, targets: `[N, 4]`, a box as `x1, y1, x2, y2` in any unit; gates, weights: `[N]`. See [`Examples`] for who
+/// takes part. A corner that is not finite and does makes the value NaN, and the gradient of its own box.
 ///
 /// # Degenerate boxes
 /// A predicted box may be anything finite. Where `x2 < x1` its width is 0, as is its height where `y2 < y1`: it has no
@@ -25,17 +27,9 @@ use crate::overlap::{Measure, Pair};
 /// f32.
 ///
 /// # Errors
-/// [`LossError`] where lengths differ or are not four a box, or a target with weight is not finite or has no size;
-/// `gradient` is untouched then.
-pub fn giou(
-    predictions: &[f32],
-    targets: &[f32],
-    weights: Option<&[f32]>,
-    scale: f32,
-    gradient: &mut [f32],
-) -> Result<f64, LossError> {
-    let boxes = BoxPairs::new(predictions, targets, weights, gradient)?;
-    Ok(per_box_sum(&boxes, scale, gradient, terms))
+/// [`LossError`] where lengths differ or are not four a box, or a target with weight is not finite or has no size.
+pub fn giou<'o, T: Real>(examples: &Examples<T>, output: impl Into<Output<'o, T>>) -> Result<f64, LossError> {
+    per_box_sum(&BoxPairs::new(examples)?, output.into(), terms)
 }
 
 fn terms(pair: &Pair) -> Measure {

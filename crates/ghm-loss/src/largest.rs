@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use crate::inputs::CHUNK;
+/// Entries a task of the thread pool takes at a time; the ties of each are counted.
+pub(crate) const CHUNK: usize = 16 * 1024;
 
 /// The bits of an f32 below its sign in three digits, highest first: where each begins and how many bits it has.
 ///

@@ -3,12 +3,15 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::blocks::{Block, Inputs, Room, Weighing, ranges};
 use crate::error::{LossError, expect_setting};
-use crate::inputs::{BLOCK, CHUNK, Inputs};
-use crate::largest::Largest;
+use crate::examples::Examples;
+use crate::largest::{CHUNK, Largest};
 use crate::logistic::Logistic;
-use crate::sums::{apply, sum_of, weigh};
-use crate::targets::Targets;
+use crate::output::{Output, Reduction};
+use crate::real::Real;
+use crate::sums::{Terms, write};
+use crate::vector::vectorised;
 
 /// Which examples count in [`ohem`]. There is no default: how many are enough depends on how many a call has.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,45 +37,54 @@ const ALWAYS: f32 = f32::INFINITY;
 /// Rank of an element that takes no part.
 const NEVER: f32 = -1.0;
 
-/// Online hard example mining (Shrivastava et al. 2016): the binary cross entropies of the hardest elements of this call,
-/// each times its weight; `scale` times their sum. Returns the value and writes the gradient, `sigmoid(logit) - target`
-/// times weight and scale, which is 0 for all the others. A mean over those that count is a `scale` of one over their
-/// number: `count`, or the positives and `max(ratio * positives, least)`.
+/// Online hard example mining (Shrivastava et al. 2016): the binary cross entropies of the hardest elements of this
+/// call. Returns the value and writes the gradient, `sigmoid(logit) - target` of each of them and 0 for all the others. The
+/// mean is over those that count.
 ///
 /// Hard is what has a high cross entropy, before weights. Of equally hard elements the first count, so the choice is the
 /// same in every run and for any number of threads. An element with a target above 0 is a positive. The choice is a
 /// constant of the gradient.
 ///
 /// # Shapes
-/// `logits`, `weights`, `gradient`: one entry an element; see [`Targets`] for the targets. An element whose weight is not
-/// above 0, or whose row is ignored, is never chosen nor counted among the positives, adds nothing and has gradient 0,
-/// even where it holds NaN. Elsewhere an element whose cross entropy is not finite always counts, beside the number
-/// wanted: NaN makes the value NaN.
+/// Logits, gates, weights: one an element; see [`Targets`](crate::Targets) for the targets. An element that takes no part or
+/// has no weight above 0 is never chosen nor counted among the positives. An element whose cross entropy is not finite
+/// always counts, beside the number wanted: NaN makes the value NaN.
 ///
 /// # Memory
-/// The cross entropies stand in `gradient` until the derivatives take their place. A histogram of their bits finds the
-/// threshold: 16 KiB a task of the thread pool and 8 bytes for every 16,384 elements, nothing sorted and nothing copied.
+/// 4 bytes an element, for its rank; a histogram of their bits finds the threshold, 16 KiB a task of the thread pool, and
+/// nothing is sorted.
 ///
 /// # Errors
-/// [`LossError`] where lengths differ, a target is none or a setting is outside its range; `gradient` is untouched then.
+/// [`LossError`] where lengths differ, a target is none or a setting is outside its range.
 ///
 /// # Deviations
 /// Shrivastava et al. rank regions of interest by their whole loss, classes and box, and drop those that overlap a harder
 /// one (IoU above 0.7) first; SSD ranks the boxes of each image by themselves. Here elements are ranked, every class of
 /// every row by itself, over the whole call.
-pub fn ohem(
-    logits: &[f32],
-    targets: Targets,
-    weights: Option<&[f32]>,
+pub fn ohem<'o, T: Real>(
+    examples: &Examples<T>,
     config: OhemConfig,
-    scale: f32,
-    gradient: &mut [f32],
+    output: impl Into<Output<'o, T>>,
 ) -> Result<f64, LossError> {
-    let inputs = Inputs::of_logits(logits, targets, weights, gradient)?;
+    let (inputs, output) = (Inputs::of_logits(examples)?, output.into());
+    inputs.check_output(&output)?;
     config.check()?;
-    let positives = rank(&inputs, config, gradient);
-    let hardest = Largest::of(gradient, config.wanted(positives));
-    Ok(sum_of_hardest(&inputs, &hardest, scale, gradient))
+    let (mut ranks, positives) = rank(&inputs, config)?;
+    let chosen = choose(&mut ranks, config.wanted(positives));
+    let scale = match output.reduction {
+        Reduction::Sum => f64::from(output.scale),
+        Reduction::Mean => f64::from(output.scale) / chosen.max(1) as f64,
+    };
+    write(&inputs, output, scale, cross_entropy_and_slope, |block, terms| {
+        let length = block.values.len();
+        terms.factors[..length].copy_from_slice(&ranks[block.start..block.start + length]);
+        // Those that take no part in the sum are 0 by choice and not by product.
+        let Terms { losses, slopes, factors } = terms;
+        for (factor, (loss, slope)) in factors[..length].iter().zip(losses.iter_mut().zip(slopes)) {
+            *loss = if *factor > 0.0 { *loss } else { 0.0 };
+            *slope = if *factor > 0.0 { *slope } else { 0.0 };
+        }
+    })
 }
 
 impl OhemConfig {
@@ -99,53 +111,59 @@ impl OhemConfig {
     }
 }
 
-/// The rank of each element into `ranks`: its cross entropy where it competes with others, [`ALWAYS`] or [`NEVER`] where
-/// not. Returns the number of positives that take part.
-fn rank(inputs: &Inputs, config: OhemConfig, ranks: &mut [f32]) -> usize {
-    let positives_compete = matches!(config, OhemConfig::Hardest { .. });
+/// The rank of each element: its cross entropy where it competes with others, [`ALWAYS`] or [`NEVER`] where not; and the
+/// number of positives that take part.
+fn rank<T: Real>(inputs: &Inputs<T>, config: OhemConfig) -> Result<(Vec<f32>, usize), LossError> {
+    let mut ranks = vec![NEVER; inputs.len()];
     let rank_chunk = |(index, ranks): (usize, &mut [f32])| {
-        let mut positives = 0;
-        inputs.chunk(index).for_each_block(ranks, |block, ranks| {
-            for ((rank, &logit), &target) in ranks.iter_mut().zip(block.values).zip(block.targets) {
-                let cross_entropy = Logistic::new(logit, target).cross_entropy;
-                let competes = cross_entropy <= f32::MAX && (positives_compete || target == 0.0);
-                *rank = if competes { cross_entropy } else { ALWAYS };
-            }
-            if let Some(weights) = block.weights {
-                for (rank, &weight) in ranks.iter_mut().zip(weights) {
-                    *rank = if weight > 0.0 { *rank } else { NEVER };
+        let (start, mut positives) = (index * CHUNK, 0);
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut room = Room::new();
+                for at in ranges(start..start + ranks.len()) {
+                    let block = inputs.block(at.clone(), Weighing::Weights, &mut room)?;
+                    positives += rank_block(&block, config, &mut ranks[at.start - start..at.end - start]);
                 }
-            }
-            let takes_part = ranks.iter().map(|&rank| rank >= 0.0);
-            positives +=
-                takes_part.zip(block.targets).filter(|&(takes_part, &target)| takes_part && target > 0.0).count();
-        });
-        positives
+                Ok(positives)
+            },
+        )
     };
-    ranks.par_chunks_mut(CHUNK).enumerate().map(rank_chunk).sum()
+    let counts: Vec<Result<usize, LossError>> = ranks.par_chunks_mut(CHUNK).enumerate().map(rank_chunk).collect();
+    let positives = counts.into_iter().sum::<Result<usize, LossError>>()?;
+    Ok((ranks, positives))
 }
 
-/// `scale` times the sum of the losses of the `hardest`, and its gradient in place of the ranks in `gradient`.
-fn sum_of_hardest(inputs: &Inputs, hardest: &Largest, scale: f32, gradient: &mut [f32]) -> f64 {
-    let sum_chunk = |(index, gradient): (usize, &mut [f32])| {
-        let (mut sum, mut cut) = (0.0, hardest.cut(index));
-        inputs.chunk(index).for_each_block(gradient, |block, gradient| {
-            let (mut losses, mut gates) = ([0.0; BLOCK], [0.0; BLOCK]);
-            let (losses, gates) = (&mut losses[..gradient.len()], &mut gates[..gradient.len()]);
-            for (gate, &rank) in gates.iter_mut().zip(&*gradient) {
-                *gate = f32::from(cut.takes(rank));
-            }
-            if let Some(weights) = block.weights {
-                gates.iter_mut().zip(weights).for_each(|(gate, weight)| *gate *= weight);
-            }
-            apply(cross_entropy_and_slope, block, losses, gradient);
-            weigh(Some(&*gates), scale, losses, gradient);
-            sum += sum_of(losses);
-        });
-        sum
+#[inline(always)]
+fn rank_block(block: &Block, config: OhemConfig, ranks: &mut [f32]) -> usize {
+    let positives_compete = matches!(config, OhemConfig::Hardest { .. });
+    for ((rank, &logit), &target) in ranks.iter_mut().zip(block.values).zip(block.targets) {
+        let cross_entropy = Logistic::new(logit, target).cross_entropy;
+        let competes = cross_entropy <= f32::MAX && (positives_compete || target == 0.0);
+        *rank = if competes { cross_entropy } else { ALWAYS };
+    }
+    if let Some(weights) = block.weights {
+        for (rank, &weight) in ranks.iter_mut().zip(weights) {
+            *rank = if weight > 0.0 { *rank } else { NEVER };
+        }
+    }
+    let takes_part = ranks.iter().map(|&rank| rank >= 0.0);
+    takes_part.zip(block.targets).filter(|&(takes_part, &target)| takes_part && target > 0.0).count()
+}
+
+/// In place of each rank 1 where the element counts and 0 where not; how many count.
+fn choose(ranks: &mut [f32], wanted: usize) -> usize {
+    let hardest = Largest::of(ranks, wanted);
+    let choose_chunk = |(index, ranks): (usize, &mut [f32])| {
+        let (mut cut, mut chosen) = (hardest.cut(index), 0);
+        for rank in ranks {
+            let counts = cut.takes(*rank);
+            chosen += usize::from(counts);
+            *rank = f32::from(counts);
+        }
+        chosen
     };
-    let sums: Vec<f64> = gradient.par_chunks_mut(CHUNK).enumerate().map(sum_chunk).collect();
-    f64::from(scale) * sums.iter().sum::<f64>()
+    ranks.par_chunks_mut(CHUNK).enumerate().map(choose_chunk).sum()
 }
 
 #[inline(always)]
@@ -157,7 +175,8 @@ fn cross_entropy_and_slope(logit: f32, target: f32) -> (f32, f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cross_entropy::cross_entropy;
+    use crate::calls::{cross_entropy, ohem};
+    use crate::targets::Targets;
 
     /// Cross entropies 0.69, 2.13, 0.31, 1.31, 0.049, 0.049; the first and the last are positives.
     const LOGITS: [f32; 6] = [0.0, 2.0, -1.0, 1.0, -3.0, 3.0];

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::blocks::Inputs;
 use crate::error::{LossError, expect_setting};
-use crate::inputs::Inputs;
+use crate::examples::Examples;
 use crate::logistic::Logistic;
+use crate::output::Output;
+use crate::real::Real;
 use crate::sums::weighted_sum;
-use crate::targets::Targets;
 
 /// Settings of [`quality_focal`]. The default is the paper's: beta 2.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,55 +25,78 @@ impl Default for QualityFocalConfig {
 }
 
 /// Quality focal loss (Li et al. 2020, *Generalized Focal Loss*, eq. 2) of logits, `|t - sigmoid(logit)|^beta` times
-/// binary cross entropy: `scale` times its sum over elements, each times its weight. Returns the value and writes the
-/// gradient, through the focusing factor too, as the released code does.
+/// binary cross entropy. Returns the value and writes the gradient, through the focusing factor too, as the released code
+/// does.
 ///
 /// A target `t` is the quality of a prediction, normally the IoU of its box, for the class it is of, and 0 for the others.
 /// With a beta above 0 the loss is least, 0, where `sigmoid(logit) = t`; there the gradient is 0, also for a beta up to 1,
 /// where the loss has a kink. With targets 0 and 1 this is [`focal`](fn@crate::focal) loss of gamma = beta without its alpha.
 ///
 /// # Shapes
-/// `logits`, `weights`, `gradient`: one entry an element; see [`Targets`] for the targets. An element whose weight is not
-/// above 0, or whose row is ignored, adds nothing and has gradient 0, even where it holds NaN; a NaN elsewhere makes the
-/// value NaN.
+/// Logits, gates, weights: one an element; see [`Targets`](crate::Targets) for the targets and [`Examples`] for who takes
+/// part. A NaN that does makes the value NaN.
 ///
 /// # Errors
-/// [`LossError`] where lengths differ, a target is none or a setting is outside its range; `gradient` is untouched then.
-pub fn quality_focal(
-    logits: &[f32],
-    targets: Targets,
-    weights: Option<&[f32]>,
+/// [`LossError`] where lengths differ, a target is none or a setting is outside its range.
+pub fn quality_focal<'o, T: Real>(
+    examples: &Examples<T>,
     config: QualityFocalConfig,
-    scale: f32,
-    gradient: &mut [f32],
+    output: impl Into<Output<'o, T>>,
 ) -> Result<f64, LossError> {
-    let inputs = Inputs::of_logits(logits, targets, weights, gradient)?;
+    let inputs = Inputs::of_logits(examples)?;
     let QualityFocalConfig { beta } = config;
     expect_setting("beta", f64::from(beta), "a number from 0 to 100", |beta| (0.0..=100.0).contains(&beta))?;
     if beta == 2.0 {
         // The usual case in arithmetic the compiler turns into vector code; `powf` is a call an element.
-        return Ok(weighted_sum(&inputs, scale, gradient, |logit, target| {
-            terms(logit, target, beta, |miss| miss * miss)
-        }));
+        return weighted_sum(
+            &inputs,
+            output.into(),
+            #[inline(always)]
+            |logit, target| {
+                terms(
+                    logit,
+                    target,
+                    beta,
+                    #[inline(always)]
+                    |miss| miss * miss,
+                )
+            },
+        );
     }
-    Ok(weighted_sum(&inputs, scale, gradient, |logit, target| terms(logit, target, beta, |miss| miss.powf(beta))))
+    weighted_sum(
+        &inputs,
+        output.into(),
+        #[inline(always)]
+        |logit, target| {
+            terms(
+                logit,
+                target,
+                beta,
+                #[inline(always)]
+                |miss| miss.powf(beta),
+            )
+        },
+    )
 }
 
 /// Loss and derivative; `focus` raises `|t - p|` to the power beta.
 #[inline(always)]
 fn terms(logit: f32, target: f32, beta: f32, focus: impl Fn(f32) -> f32) -> (f32, f32) {
-    let Logistic { p, q, cross_entropy, slope } = Logistic::new(logit, target);
+    let logistic = Logistic::new(logit, target);
+    let Logistic { p, q, cross_entropy, slope } = logistic;
     // The slope of cross entropy is p - t already, with all its digits.
     let factor = focus(slope.abs());
     // The derivative of |p - t| is p q times the sign of p - t: both terms below have that sign, so nothing cancels.
     let focus_slope = if slope == 0.0 { 0.0 } else { beta * (p * q / slope) };
-    (factor * cross_entropy, factor * (focus_slope * cross_entropy + slope))
+    (factor * cross_entropy, factor * (focus_slope * logistic.fading_cross_entropy() + slope))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::focal::{FocalConfig, focal};
+    use crate::calls::{focal, quality_focal};
+    use crate::focal::FocalConfig;
+    use crate::targets::Targets;
 
     const LN_2: f64 = std::f64::consts::LN_2;
 

@@ -1,58 +1,60 @@
 //! L1 and smooth L1.
 
+use crate::blocks::Inputs;
 use crate::error::{LossError, expect_setting};
-use crate::inputs::Inputs;
+use crate::examples::Examples;
+use crate::output::Output;
+use crate::real::{Real, difference};
 use crate::sums::weighted_sum;
 
-/// Smooth L1 of `d = prediction - target`, `d^2 / (2 beta)` below `beta` and `|d| - beta / 2` from there on: `scale` times
-/// its sum over elements, each times its weight. Returns the value and writes the gradient. With `beta` 0 it is [`l1`].
+/// Smooth L1 of `d = prediction - target`, `d^2 / (2 beta)` below `beta` and `|d| - beta / 2` from there on. Returns the
+/// value and writes the gradient. With `beta` 0 it is [`l1`].
 ///
 /// # Shapes
-/// `predictions`, `targets`, `weights`, `gradient`: one entry an element. An element whose weight is not above 0 adds
-/// nothing and has gradient 0, even where it holds NaN; a NaN elsewhere makes the value NaN. `beta` is in the unit of
-/// the predictions.
+/// Predictions, targets, gates, weights: one an element; see [`Examples`] for who takes part. A NaN that does makes the value
+/// NaN. `beta` is in the unit of the predictions.
 ///
 /// # Errors
-/// [`LossError`] where lengths differ or `beta` is not a number of at least 0; `gradient` is untouched then.
-pub fn smooth_l1(
-    predictions: &[f32],
-    targets: &[f32],
-    weights: Option<&[f32]>,
+/// [`LossError`] where lengths differ or `beta` is not a number of at least 0.
+pub fn smooth_l1<'o, T: Real>(
+    examples: &Examples<T>,
     beta: f32,
-    scale: f32,
-    gradient: &mut [f32],
+    output: impl Into<Output<'o, T>>,
 ) -> Result<f64, LossError> {
-    let inputs = Inputs::of_predictions(predictions, targets, weights, gradient)?;
+    let inputs = Inputs::of_predictions(examples)?;
     expect_setting("beta", f64::from(beta), "a finite number of at least 0", |beta| {
         (0.0..f64::INFINITY).contains(&beta)
     })?;
-    Ok(weighted_sum(&inputs, scale, gradient, |prediction, target| {
-        let d = prediction - target;
-        if d.abs() < beta { (0.5 * d * d / beta, d / beta) } else { (d.abs() - 0.5 * beta, sign(d)) }
-    }))
+    weighted_sum(
+        &inputs,
+        output.into(),
+        #[inline(always)]
+        |prediction, target| {
+            let d = difference(prediction, target);
+            if d.abs() < beta { (0.5 * d * (d / beta), d / beta) } else { (d.abs() - 0.5 * beta, sign(d)) }
+        },
+    )
 }
 
-/// `|prediction - target|`: `scale` times its sum over elements, each times its weight. Returns the value and writes the
-/// gradient, which is 0 where the two are equal.
+/// `|prediction - target|`. Returns the value and writes the gradient, which is 0 where the two are equal.
 ///
 /// # Shapes
-/// `predictions`, `targets`, `weights`, `gradient`: one entry an element. An element whose weight is not above 0 adds
-/// nothing and has gradient 0, even where it holds NaN; a NaN elsewhere makes the value NaN.
+/// Predictions, targets, gates, weights: one an element; see [`Examples`] for who takes part. A NaN that does makes the value
+/// NaN.
 ///
 /// # Errors
-/// [`LossError`] where lengths differ; `gradient` is untouched then.
-pub fn l1(
-    predictions: &[f32],
-    targets: &[f32],
-    weights: Option<&[f32]>,
-    scale: f32,
-    gradient: &mut [f32],
-) -> Result<f64, LossError> {
-    let inputs = Inputs::of_predictions(predictions, targets, weights, gradient)?;
-    Ok(weighted_sum(&inputs, scale, gradient, |prediction, target| {
-        let d = prediction - target;
-        (d.abs(), sign(d))
-    }))
+/// [`LossError`] where lengths differ.
+pub fn l1<'o, T: Real>(examples: &Examples<T>, output: impl Into<Output<'o, T>>) -> Result<f64, LossError> {
+    let inputs = Inputs::of_predictions(examples)?;
+    weighted_sum(
+        &inputs,
+        output.into(),
+        #[inline(always)]
+        |prediction, target| {
+            let d = difference(prediction, target);
+            (d.abs(), sign(d))
+        },
+    )
 }
 
 /// -1, 0 or 1; NaN for NaN.

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::blocks::Inputs;
 use crate::error::{LossError, expect_setting};
-use crate::inputs::Inputs;
+use crate::examples::Examples;
 use crate::logistic::Logistic;
+use crate::output::Output;
+use crate::real::Real;
 use crate::sums::weighted_sum;
-use crate::targets::Targets;
 
 /// Settings of [`varifocal`]. The default is the paper's: alpha 0.75, gamma 2.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,8 +27,8 @@ impl Default for VarifocalConfig {
 }
 
 /// Varifocal loss (Zhang et al. 2021, *VarifocalNet*, eq. 2) of logits with `p = sigmoid(logit)`: `t` times the binary
-/// cross entropy of `p` and `t` where the target `t` is above 0, and `alpha p^gamma` times it where `t` is 0. `scale` times
-/// its sum over elements, each times its weight. Returns the value and writes the gradient.
+/// cross entropy of `p` and `t` where the target `t` is above 0, and `alpha p^gamma` times it where `t` is 0. Returns the
+/// value and writes the gradient.
 ///
 /// A target is the quality of a prediction, normally the IoU of its box, for the class it is of, and 0 for the others.
 /// The weight `t` of a positive is a constant; the `p^gamma` of a negative is not, and the gradient goes through it.
@@ -34,21 +36,17 @@ impl Default for VarifocalConfig {
 /// `loss_vfl`, after the same paper, detaches it, and so has the gradient `alpha p^gamma p` for negatives.
 ///
 /// # Shapes
-/// `logits`, `weights`, `gradient`: one entry an element; see [`Targets`] for the targets. An element whose weight is not
-/// above 0, or whose row is ignored, adds nothing and has gradient 0, even where it holds NaN; a NaN elsewhere makes the
-/// value NaN.
+/// Logits, gates, weights: one an element; see [`Targets`](crate::Targets) for the targets and [`Examples`] for who takes
+/// part. A NaN that does makes the value NaN.
 ///
 /// # Errors
-/// [`LossError`] where lengths differ, a target is none or a setting is outside its range; `gradient` is untouched then.
-pub fn varifocal(
-    logits: &[f32],
-    targets: Targets,
-    weights: Option<&[f32]>,
+/// [`LossError`] where lengths differ, a target is none or a setting is outside its range.
+pub fn varifocal<'o, T: Real>(
+    examples: &Examples<T>,
     config: VarifocalConfig,
-    scale: f32,
-    gradient: &mut [f32],
+    output: impl Into<Output<'o, T>>,
 ) -> Result<f64, LossError> {
-    let inputs = Inputs::of_logits(logits, targets, weights, gradient)?;
+    let inputs = Inputs::of_logits(examples)?;
     let VarifocalConfig { alpha, gamma } = config;
     expect_setting("alpha", f64::from(alpha), "a finite number of at least 0", |alpha| {
         (0.0..f64::INFINITY).contains(&alpha)
@@ -56,28 +54,56 @@ pub fn varifocal(
     expect_setting("gamma", f64::from(gamma), "a number from 0 to 100", |gamma| (0.0..=100.0).contains(&gamma))?;
     if gamma == 2.0 {
         // The usual case in arithmetic the compiler turns into vector code; `powf` is a call an element.
-        return Ok(weighted_sum(&inputs, scale, gradient, |logit, target| terms(logit, target, config, |p| p * p)));
+        return weighted_sum(
+            &inputs,
+            output.into(),
+            #[inline(always)]
+            |logit, target| {
+                terms(
+                    logit,
+                    target,
+                    config,
+                    #[inline(always)]
+                    |p| p * p,
+                )
+            },
+        );
     }
-    Ok(weighted_sum(&inputs, scale, gradient, |logit, target| terms(logit, target, config, |p| p.powf(gamma))))
+    weighted_sum(
+        &inputs,
+        output.into(),
+        #[inline(always)]
+        |logit, target| {
+            terms(
+                logit,
+                target,
+                config,
+                #[inline(always)]
+                |p| p.powf(gamma),
+            )
+        },
+    )
 }
 
 /// Loss and derivative; `focus` raises `p` to the power gamma.
 #[inline(always)]
 fn terms(logit: f32, target: f32, config: VarifocalConfig, focus: impl Fn(f32) -> f32) -> (f32, f32) {
     let VarifocalConfig { alpha, gamma } = config;
-    let Logistic { p, q, cross_entropy, slope } = Logistic::new(logit, target);
+    let logistic = Logistic::new(logit, target);
+    let Logistic { p, q, cross_entropy, slope } = logistic;
     let positive = target > 0.0;
     let factor = if positive { target } else { alpha * focus(p) };
     // The derivative of p^gamma over p^gamma: gamma p q / p.
     let focus_slope = if positive { 0.0 } else { gamma * q };
-    (factor * cross_entropy, factor * (focus_slope * cross_entropy + slope))
+    (factor * cross_entropy, factor * (focus_slope * logistic.fading_cross_entropy() + slope))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cross_entropy::cross_entropy;
-    use crate::focal::{FocalConfig, focal};
+    use crate::calls::{cross_entropy, focal, varifocal};
+    use crate::focal::FocalConfig;
+    use crate::targets::Targets;
 
     const LN_2: f64 = std::f64::consts::LN_2;
 

@@ -1,8 +1,7 @@
-//! How many gradient norms lie in the window around each of them: one counting sort, then pointers that only advance.
+//! How many gradient norms lie in the window around each of them: norms in two tables, by which they are ranked.
 
-use std::mem::{replace, swap, take};
+use std::mem::{replace, take};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use rayon::prelude::*;
 
@@ -35,46 +34,185 @@ impl Window {
     }
 }
 
-/// Norms whose places are counted together. Each slice of them keeps a table of [`BUCKETS`] entries, which is one byte
-/// a norm.
-const SLICE: usize = 64 * 1024;
+/// Norms that go into buckets together, each slice by itself: its tables and norms stay in the second-level cache.
+pub(crate) const SLICE: usize = 64 * 1024;
 
-/// A norm is sorted by its bits, which order floats of at least 0 as their values. The highest 16 choose a bucket, so
-/// that there are 128 to each power of two; the lowest 16 are sorted inside it.
-const LOW_BITS: u32 = 16;
+/// A norm is ranked by its bits, which order floats of at least 0 as their values. The highest 16 choose a bucket, so
+/// that there are 128 to each power of two; the next 8 a cell of it; the last 8 are compared.
 const ONE: u32 = 1.0f32.to_bits();
-const BUCKETS: usize = (ONE >> LOW_BITS) as usize + 1;
+const BUCKETS: usize = (ONE >> 16) as usize + 1;
+const CELLS: usize = 256;
 
-/// Buckets of at least as many norms are sorted digit by digit: from here on that is worth its counters.
-const BY_DIGIT: usize = 128;
+/// Norms of a cell that are compared at once.
+const LANES: usize = 64;
 
-/// For each norm in `[0, 1]` the number of norms inside its window, at least 1 for itself. What is no such norm, NaN
-/// for instance, takes no part and gets 0. Fewer than 2^32 norms; signs are not looked at.
+/// Norms whose windows are counted together, step by step: memory is asked for all of them before the first is needed.
+const AHEAD: usize = 64;
+
+/// The numbers of the lanes, in the type that is compared.
+const LANE: [u8; LANES] = {
+    let mut lanes = [0; LANES];
+    let mut at = 0;
+    while at < LANES {
+        lanes[at] = at as u8;
+        at += 1;
+    }
+    lanes
+};
+
+/// Gradient norms, ready to be counted in any window. Fewer than 2^32.
 ///
-/// The norms go into their buckets, each slice of them to places of its own; the buckets are sorted; the ends of the
-/// windows advance over the sorted norms; and each norm finds its count again at its place, which is worked out once
-/// more in the same order. So no norm is searched for. Beside the result that takes 4 bytes a norm, 1 for the tables,
-/// and in each thread 16 a norm of the bucket it sorts.
-pub(crate) fn counts_around(norms: &[f32], window: Window) -> Vec<u32> {
-    let (firsts, starts) = layout(norms);
-    let places: Vec<AtomicU32> = (0..starts[BUCKETS]).map(|_| AtomicU32::new(0)).collect();
-    norms.par_chunks(SLICE).zip(&firsts).for_each(|(norms, first)| {
-        for (place, key) in placed(norms, first).flatten() {
-            places[place].store(key, Relaxed);
+/// Memory: 1 byte a norm, and 1 KiB for each of up to 16,257 buckets that hold one; 2 bytes a norm and 1 for the tables
+/// more while it is made.
+pub(crate) struct Ranks {
+    /// Each bucket, and one behind the last `[BUCKETS + 1]`.
+    buckets: Vec<Bucket>,
+    /// Where each cell of a bucket begins, from the start of the bucket: the first for those that are empty.
+    cells: Vec<[u32; CELLS + 1]>,
+    /// The last 8 bits of all norms, cell by cell; then some more, so that [`LANES`] of them can always be read.
+    lows: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+struct Bucket {
+    /// How many norms are below it.
+    start: u32,
+    /// Which of the `cells` are its own.
+    row: u32,
+}
+
+/// Where the end of a window falls: among the norms of one cell.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    /// Where the cell begins.
+    start: u32,
+    /// How many norms it has.
+    length: u32,
+    /// The last 8 bits of the end.
+    low: u8,
+}
+
+/// The norms of one slice.
+struct Slice<'a> {
+    /// The lower 16 bits, bucket by bucket.
+    lows: &'a [u16],
+    /// Where each bucket begins `[BUCKETS + 1]`.
+    starts: Vec<u32>,
+}
+
+impl Ranks {
+    /// Of `count` norms, which `write` writes for a range of them (as many as [`SLICE`], the last fewer), or why it could
+    /// not. What is not in `[0, 1]`, NaN for instance, takes no part; signs are not looked at.
+    pub fn of<E: Send>(
+        count: usize,
+        write: impl Fn(Range<usize>, &mut [f32]) -> Result<(), E> + Sync,
+    ) -> Result<Self, E> {
+        let mut lows = vec![0u16; count];
+        let slice = |(index, lows): (usize, &'_ mut [u16])| {
+            let mut norms = vec![0.0; lows.len()];
+            write(index * SLICE..index * SLICE + norms.len(), &mut norms)?;
+            Ok(by_bucket(&norms, lows))
+        };
+        let tables: Vec<Result<Vec<u32>, E>> = lows.par_chunks_mut(SLICE).enumerate().map(slice).collect();
+        let tables = tables.into_iter().collect::<Result<Vec<_>, E>>()?;
+        let slices = tables.into_iter().zip(lows.chunks(SLICE)).map(|(starts, lows)| Slice { lows, starts });
+        Ok(Self::joined(&slices.collect::<Vec<_>>()))
+    }
+
+    fn joined(slices: &[Slice]) -> Self {
+        let in_bucket =
+            |bucket: usize| slices.iter().map(|slice| slice.starts[bucket + 1] - slice.starts[bucket]).sum::<u32>();
+        let counts: Vec<u32> = (0..BUCKETS).into_par_iter().with_min_len(512).map(in_bucket).collect();
+        let (mut buckets, mut next, mut rows) = (Vec::with_capacity(BUCKETS + 1), 0, 1);
+        for &count in counts.iter().chain(&[0]) {
+            buckets.push(Bucket { start: next, row: if count > 0 { rows } else { 0 } });
+            (next, rows) = (next + count, rows + u32::from(count > 0));
         }
-    });
-    let mut sorted = vec![0; norms.len()];
-    sort(&starts, &places, &mut sorted[..starts[BUCKETS]]);
-    starts.par_windows(2).for_each(|ends| {
-        count_bucket(&sorted[..starts[BUCKETS]], ends[0]..ends[1], &places[ends[0]..ends[1]], window);
-    });
-    let mut counts = sorted;
-    counts.par_chunks_mut(SLICE).zip(norms.par_chunks(SLICE)).zip(&firsts).for_each(|((counts, norms), first)| {
-        for (count, place) in counts.iter_mut().zip(placed(norms, first)) {
-            *count = place.map_or(0, |(place, _)| places[place].load(Relaxed));
+        let mut cells = vec![[0; CELLS + 1]; rows as usize];
+        let mut lows = vec![0; next as usize + LANES];
+        let mut rest = &mut lows[..];
+        let mut parts = Vec::with_capacity(cells.len());
+        let filled = (0..BUCKETS).filter(|&bucket| counts[bucket] > 0);
+        for (bucket, cells) in filled.zip(&mut cells[1..]) {
+            let (own, after) = take(&mut rest).split_at_mut(counts[bucket] as usize);
+            parts.push((bucket, cells, own));
+            rest = after;
         }
-    });
-    counts
+        parts.into_par_iter().for_each(|(bucket, cells, own)| by_cell(slices, bucket, cells, own));
+        Self { buckets, cells, lows }
+    }
+
+    /// How many norms there are.
+    pub fn len(&self) -> usize {
+        self.buckets[BUCKETS].start as usize
+    }
+
+    /// How many norms lie in the window of each of `norms`, into `counts`.
+    #[inline(always)]
+    pub fn count_in(&self, window: Window, norms: &[f32], counts: &mut [u32]) {
+        for (norms, counts) in norms.chunks(AHEAD).zip(counts.chunks_mut(AHEAD)) {
+            let mut keys = [0; AHEAD];
+            for (key, &norm) in keys.iter_mut().zip(norms) {
+                *key = key_from(window.ends(norm).1);
+            }
+            self.below(&keys[..norms.len()], |at, below| counts[at] = below);
+            // Below a window that begins below 0 there is nothing.
+            let (mut owners, mut length) = ([0; AHEAD], 0);
+            for (at, &norm) in norms.iter().enumerate() {
+                let from = window.ends(norm).0;
+                (keys[length], owners[length]) = (key_from(from), at as u8);
+                length += usize::from(from > 0.0);
+            }
+            self.below(&keys[..length], |at, below| counts[usize::from(owners[at])] -= below);
+        }
+    }
+
+    /// How many norms are below the end of each of the `keys`.
+    #[inline(always)]
+    fn below(&self, keys: &[u32], mut give: impl FnMut(usize, u32)) {
+        let mut places = [Place::default(); AHEAD];
+        for (place, &key) in places.iter_mut().zip(keys) {
+            *place = self.place(key);
+        }
+        for (at, place) in places[..keys.len()].iter().enumerate() {
+            give(at, self.below_at(place));
+        }
+    }
+
+    /// Where the end with the bits `key` falls.
+    #[inline(always)]
+    fn place(&self, key: u32) -> Place {
+        let Bucket { start, row } = self.buckets[(key >> 16) as usize];
+        let (cells, cell) = (&self.cells[row as usize], (key >> 8) as usize % CELLS);
+        Place { start: start + cells[cell], length: cells[cell + 1] - cells[cell], low: key as u8 }
+    }
+
+    /// How many norms are below the end that falls there.
+    #[inline(always)]
+    fn below_at(&self, place: &Place) -> u32 {
+        let Place { start, length, low } = *place;
+        if length as usize > LANES {
+            let cell = &self.lows[start as usize..(start + length) as usize];
+            return start + cell.partition_point(|&entry| entry < low) as u32;
+        }
+        let lanes = &self.lows[start as usize..start as usize + LANES];
+        // As many comparisons whatever the length, so that they are one of vectors.
+        let mut below = 0;
+        for (&entry, &lane) in lanes.iter().zip(&LANE) {
+            below += u8::from((entry < low) & (lane < length as u8));
+        }
+        start + u32::from(below)
+    }
+}
+
+/// The bits of the first f32 that is not below `end`; what is below 0 is 0 here, and what is above 1 (and NaN) is in the
+/// bucket behind the last.
+#[inline(always)]
+fn key_from(end: f64) -> u32 {
+    let end = if end < 0.0 { 0.0 } else { end };
+    let nearest = end as f32;
+    let key = nearest.to_bits() + u32::from(f64::from(nearest) < end);
+    if key > ONE { (BUCKETS as u32) << 16 } else { key }
 }
 
 /// The bits of a norm in `[0, 1]`.
@@ -84,120 +222,49 @@ fn key_of(norm: f32) -> Option<u32> {
     (key <= ONE).then_some(key)
 }
 
-fn bucket_of(key: u32) -> usize {
-    (key >> LOW_BITS) as usize
-}
-
-/// For each slice the first place of its norms in each bucket `[slices][BUCKETS]`, and where each bucket begins
-/// `[BUCKETS + 1]`: buckets stand one after the other, and within one the slices in their order.
-fn layout(norms: &[f32]) -> (Vec<Vec<u32>>, Vec<usize>) {
-    let mut slices: Vec<Vec<u32>> = norms.par_chunks(SLICE).map(histogram).collect();
-    let mut starts = Vec::with_capacity(BUCKETS + 1);
-    let mut next = 0u32;
-    for bucket in 0..BUCKETS {
-        starts.push(next as usize);
-        for slice in &mut slices {
-            let count = slice[bucket];
-            slice[bucket] = next;
-            next += count;
-        }
-    }
-    starts.push(next as usize);
-    (slices, starts)
-}
-
-fn histogram(norms: &[f32]) -> Vec<u32> {
-    let mut counts = vec![0; BUCKETS];
+/// Puts the lower bits of the norms of a slice into `lows`, bucket by bucket. Returns where each bucket begins
+/// `[BUCKETS + 1]`; what is behind the last end is of no use.
+fn by_bucket(norms: &[f32], lows: &mut [u16]) -> Vec<u32> {
+    let mut starts = vec![0; BUCKETS + 1];
     for key in norms.iter().filter_map(|&norm| key_of(norm)) {
-        counts[bucket_of(key)] += 1;
+        starts[(key >> 16) as usize] += 1;
     }
-    counts
-}
-
-/// The place and the bits of each norm of a slice, in its order; none for what takes no part.
-fn placed(norms: &[f32], first: &[u32]) -> impl Iterator<Item = Option<(usize, u32)>> {
-    let mut next = first.to_vec();
-    norms.iter().map(move |&norm| {
-        let key = key_of(norm)?;
-        let next = &mut next[bucket_of(key)];
-        let place = *next as usize;
-        *next += 1;
-        Some((place, key))
-    })
-}
-
-/// Sorts each bucket of `places` into its part of `sorted`.
-fn sort(starts: &[usize], places: &[AtomicU32], sorted: &mut [u32]) {
-    let mut rest = sorted;
-    let part = |ends: &[usize]| {
-        let (part, after) = take(&mut rest).split_at_mut(ends[1] - ends[0]);
-        rest = after;
-        (&places[ends[0]..ends[1]], part)
-    };
-    let parts: Vec<(&[AtomicU32], &mut [u32])> =
-        starts.windows(2).map(part).filter(|(places, _)| !places.is_empty()).collect();
-    parts.into_par_iter().for_each(|(places, sorted)| sort_bucket(places, sorted));
-}
-
-/// Sorts the norms at `places` into `sorted`, and leaves at the `i`-th place the place that the `i`-th in order had.
-fn sort_bucket(places: &[AtomicU32], sorted: &mut [u32]) {
-    let pair = |(place, key): (usize, &AtomicU32)| (u64::from(key.load(Relaxed)) << 32) | place as u64;
-    let mut pairs: Vec<u64> = places.iter().enumerate().map(pair).collect();
-    if pairs.len() < BY_DIGIT {
-        pairs.sort_unstable();
-    } else {
-        let mut other = vec![0; pairs.len()];
-        for shift in [32, 40] {
-            move_by_digit(&pairs, &mut other, shift);
-            swap(&mut pairs, &mut other);
-        }
+    let mut next = 0;
+    for start in &mut starts {
+        next += replace(start, next);
     }
-    for ((&pair, sorted), place) in pairs.iter().zip(sorted).zip(places) {
-        *sorted = (pair >> 32) as u32;
-        place.store(pair as u32, Relaxed);
-    }
-}
-
-/// Into the order of the 8 bits from `shift`; equal ones stay in theirs.
-fn move_by_digit(from: &[u64], to: &mut [u64], shift: u32) {
-    let digit_of = |pair: u64| usize::from((pair >> shift) as u8);
-    let mut places = [0; 256];
-    for &pair in from {
-        places[digit_of(pair)] += 1;
-    }
-    let mut start = 0;
-    for place in &mut places {
-        start += replace(place, start);
-    }
-    for &pair in from {
-        let place = &mut places[digit_of(pair)];
-        to[*place] = pair;
+    for key in norms.iter().filter_map(|&norm| key_of(norm)) {
+        let place = &mut starts[(key >> 16) as usize];
+        lows[*place as usize] = key as u16;
         *place += 1;
     }
+    // Each stands at the end of its bucket now, which is the start of the next.
+    starts.rotate_right(1);
+    starts[0] = 0;
+    starts
 }
 
-/// Puts in place of each norm of a bucket the number of norms inside its window; `own` is the part of `sorted` that the
-/// bucket is, `places` as [`sort_bucket`] left them.
-fn count_bucket(sorted: &[u32], own: Range<usize>, places: &[AtomicU32], window: Window) {
-    let norm_at = |at: usize| f32::from_bits(sorted[at]);
-    if own.is_empty() {
-        return;
+/// Puts the last bits of the norms of a `bucket` into `own`, cell by cell, and into `cells` where each begins. A cell of
+/// more than [`LANES`] norms is sorted: it will be searched, the others compared.
+fn by_cell(slices: &[Slice], bucket: usize, cells: &mut [u32; CELLS + 1], own: &mut [u8]) {
+    let lows_of = |slice: &Slice| slice.starts[bucket] as usize..slice.starts[bucket + 1] as usize;
+    let entries = || slices.iter().flat_map(|slice| &slice.lows[lows_of(slice)]);
+    let mut places = [0; CELLS];
+    for entry in entries() {
+        places[usize::from(entry >> 8)] += 1;
     }
-    let below = |end: f64| sorted.partition_point(|&key| f64::from(f32::from_bits(key)) < end);
-    let (from, to) = window.ends(norm_at(own.start));
-    let (mut low, mut high) = (below(from), below(to));
-    let mut counts = vec![0; places.len()];
-    for (at, place) in own.zip(places) {
-        let (from, to) = window.ends(norm_at(at));
-        while low < sorted.len() && f64::from(norm_at(low)) < from {
-            low += 1;
-        }
-        while high < sorted.len() && f64::from(norm_at(high)) < to {
-            high += 1;
-        }
-        counts[place.load(Relaxed) as usize] = (high - low) as u32;
+    let mut next = 0;
+    for (place, cell) in places.iter_mut().zip(&mut *cells) {
+        *cell = next;
+        next += replace(place, next);
     }
-    for (place, count) in places.iter().zip(counts) {
-        place.store(count, Relaxed);
+    cells[CELLS] = next;
+    for entry in entries() {
+        let place = &mut places[usize::from(entry >> 8)];
+        own[*place as usize] = *entry as u8;
+        *place += 1;
+    }
+    for ends in cells.windows(2).map(|ends| ends[0] as usize..ends[1] as usize).filter(|ends| ends.len() > LANES) {
+        own[ends].sort_unstable();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ghm_burn::LossConfig;
+use ghm_burn::CriterionConfig;
 use ghm_data::{AugmentConfig, NormaliseConfig, OnBad, ResizeConfig, ResizeMode};
 use ghm_detector::{ModelConfig, NormKind, Style};
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub struct Recipe {
     pub model: ModelConfig,
     /// The losses.
     #[serde(default)]
-    pub loss: LossConfig,
+    pub loss: CriterionConfig,
     /// The update rule.
     #[serde(default)]
     pub optimiser: OptimiserConfig,

@@ -1,15 +1,15 @@
 //! The loop: batches in, updates made, epochs evaluated, state saved.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use ghm_burn::{BatchTargets, Criterion};
-use ghm_data::{Batch, Loader, Skipped};
-use ghm_detector::targets::{ImageTruth, assign};
-use ghm_detector::{RetinaNet, load_backbone, load_model};
+use ghm_burn::{BatchCounts, BatchTargets, BatchWeights, Criterion};
+use ghm_data::{Batch, Loader, Sample, Skipped};
+use ghm_detector::targets::{ImageTruth, Targets, assign};
+use ghm_detector::{Output, RetinaNet, load_backbone, load_model};
 use ghm_eval::{Evaluation, GroundTruth, evaluate, write_detections};
 
 use crate::checkpoint::write_checkpoint;
@@ -96,7 +96,7 @@ impl Session {
         let device = device.clone().autodiff();
         let recipe = &plan.recipe;
         let network = RetinaNet::new(&recipe.model, plan.categories().len(), recipe.seed, &device)?;
-        let criterion = Criterion::new(recipe.loss.clone())?;
+        let criterion = Criterion::new(recipe.loss.clone(), plan.categories().len())?;
         let state = CheckpointState {
             step: 0,
             epoch: 0,
@@ -170,6 +170,7 @@ impl Session {
         loader: &Loader,
         observer: &mut dyn Observer,
     ) -> Result<StepRecord, TrainError> {
+        let (accumulate, mut waiting) = (self.plan.recipe.optimiser.accumulate, VecDeque::new());
         let mut record = StepRecord {
             step: self.state.step + 1,
             epoch: self.state.epoch + 1,
@@ -183,17 +184,23 @@ impl Session {
             time: StepTime::default(),
         };
         let mut image_ids = Vec::new();
-        for _ in 0..self.plan.recipe.optimiser.accumulate {
-            let waiting = Instant::now();
-            let Some(batch) = batches.next() else {
-                let reason = "the loader ended before its epoch did".to_owned();
-                return Err(TrainError::Damaged { path: self.plan.recipe.data.root.clone(), reason });
+        let weights = if accumulate > 1 && self.criterion.counts_first() {
+            let ready = (0..accumulate).map(|_| self.next_batch(batches, &mut record, observer));
+            let ready = ready.collect::<Result<Vec<_>, _>>()?;
+            let weights = self.count(&ready, &mut record)?;
+            waiting.extend(ready);
+            Some(weights)
+        } else {
+            None
+        };
+        for _ in 0..accumulate {
+            let batch = match waiting.pop_front() {
+                Some(batch) => batch,
+                None => self.next_batch(batches, &mut record, observer)?,
             };
-            record.time.data += waiting.elapsed().as_secs_f64();
-            self.count_skipped(&batch.skipped, observer);
             if !batch.samples.is_empty() {
                 image_ids.extend(batch.samples.iter().map(|sample| sample.image_id));
-                self.accumulate(&batch, &mut record, &image_ids)?;
+                self.accumulate(&batch, weights.as_ref(), &mut record, &image_ids)?;
             }
             loader.recycle(batch);
         }
@@ -204,26 +211,60 @@ impl Session {
         Ok(record)
     }
 
-    /// Forward, loss and backward of one batch.
-    fn accumulate(&mut self, batch: &Batch, record: &mut StepRecord, image_ids: &[u64]) -> Result<(), TrainError> {
+    fn next_batch(
+        &mut self,
+        batches: &mut impl Iterator<Item = Batch>,
+        record: &mut StepRecord,
+        observer: &mut dyn Observer,
+    ) -> Result<Batch, TrainError> {
+        let waiting = Instant::now();
+        let Some(batch) = batches.next() else {
+            let reason = "the loader ended before its epoch did".to_owned();
+            return Err(TrainError::Damaged { path: self.plan.recipe.data.root.clone(), reason });
+        };
+        record.time.data += waiting.elapsed().as_secs_f64();
+        self.count_skipped(&batch.skipped, observer);
+        Ok(batch)
+    }
+
+    /// Counts all batches of an update, so that the density is over them all. It costs a forward pass of each, which is
+    /// run again for its gradients: activations of all at once would be what accumulating is there to avoid.
+    fn count(&mut self, batches: &[Batch], record: &mut StepRecord) -> Result<BatchWeights, TrainError> {
+        let clock = Instant::now();
+        let mut counts = BatchCounts::default();
+        for batch in batches.iter().filter(|batch| !batch.samples.is_empty()) {
+            let output = self.network.forward(pixels(batch, &self.device));
+            let targets = self.targets(batch, &output);
+            counts.merge(&self.criterion.count(&output.logits, &output.deltas, &rows(&targets))?)?;
+        }
+        self.network.drop_statistics();
+        record.time.forward += clock.elapsed().as_secs_f64();
+        Ok(self.criterion.take_in(&counts)?)
+    }
+
+    fn targets(&self, batch: &Batch, output: &Output) -> Targets {
+        let truths: Vec<ImageTruth> = batch.samples.iter().map(truth).collect();
+        assign(&self.plan.recipe.model, &output.maps, &truths)
+    }
+
+    /// Forward, loss and backward of one batch; `weights` are those of the whole update, where they are known already.
+    fn accumulate(
+        &mut self,
+        batch: &Batch,
+        weights: Option<&BatchWeights>,
+        record: &mut StepRecord,
+        image_ids: &[u64],
+    ) -> Result<(), TrainError> {
         let clock = Instant::now();
         let output = self.network.forward(pixels(batch, &self.device));
-        let truths: Vec<ImageTruth> = batch
-            .samples
-            .iter()
-            .map(|sample| ImageTruth {
-                bboxes_in_input: &sample.bboxes_in_input,
-                class_indices: &sample.class_indices,
-                ignored_in_input: &sample.ignored_in_input,
-                content_size: sample.content_size,
-            })
-            .collect();
-        let targets = assign(&self.plan.recipe.model, &output.maps, &truths);
+        let targets = self.targets(batch, &output);
         let forward = clock.elapsed().as_secs_f64();
-        let rows =
-            BatchTargets { classes: &targets.classes, deltas: &targets.deltas, delta_weights: &targets.delta_weights };
         let scale = 1.0 / self.plan.recipe.optimiser.accumulate as f32;
-        let loss = self.criterion.forward(&output.logits, &output.deltas, &rows, scale)?;
+        let rows = rows(&targets);
+        let loss = match weights {
+            Some(weights) => self.criterion.apply(&output.logits, &output.deltas, &rows, weights, scale)?,
+            None => self.criterion.forward(&output.logits, &output.deltas, &rows, scale)?,
+        };
         let after_loss = clock.elapsed().as_secs_f64();
         record.classification += loss.classification;
         record.regression += loss.regression;
@@ -335,5 +376,19 @@ impl Session {
         let damaged = |reason| TrainError::Damaged { path: path.clone(), reason };
         let history = self.optimiser.to_bytes().map_err(damaged)?;
         write_checkpoint(&path, &self.network, &history, &self.state)
+    }
+}
+
+/// The targets as the losses take them.
+fn rows(targets: &Targets) -> BatchTargets<'_> {
+    BatchTargets { classes: &targets.classes, deltas: &targets.deltas, delta_weights: &targets.delta_weights }
+}
+
+fn truth(sample: &Sample) -> ImageTruth<'_> {
+    ImageTruth {
+        bboxes_in_input: &sample.bboxes_in_input,
+        class_indices: &sample.class_indices,
+        ignored_in_input: &sample.ignored_in_input,
+        content_size: sample.content_size,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cargo_metadata::MetadataCommand;
 
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("ghm-boxes", &[]),
     ("ghm-loss", &[]),
     ("ghm-conv", &[]),
@@ -12,9 +12,10 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("ghm-data", &["ghm-boxes"]),
     ("ghm-detector", &["ghm-boxes", "ghm-conv", "ghm-loss"]),
     ("ghm-eval", &[]),
+    ("ghm-gpu", &["ghm-loss"]),
     ("ghm-report", &["ghm-boxes"]),
     ("ghm-train", &["ghm-boxes", "ghm-burn", "ghm-data", "ghm-detector", "ghm-eval"]),
-    ("ghm-cli", &["ghm-boxes", "ghm-data", "ghm-eval", "ghm-report", "ghm-train"]),
+    ("ghm-cli", &["ghm-boxes", "ghm-data", "ghm-eval", "ghm-loss", "ghm-report", "ghm-train"]),
 ];
 
 /// Crates that must not need the tensor library.

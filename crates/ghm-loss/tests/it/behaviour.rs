@@ -5,6 +5,7 @@ use ghm_loss::{
     Normalise, OhemConfig, QualityFocalConfig, Targets, VarifocalConfig,
 };
 
+use crate::calls;
 use crate::fixture::{dense, density, random_between, random_logits, random_rows};
 
 const CLASSES: usize = 7;
@@ -34,18 +35,18 @@ fn classification(
     let (hardest, ratio) = (OhemConfig::Hardest { count: 700 }, OhemConfig::Ratio { ratio: 1.5, least: 30 });
     let (quality, varifocal) = (QualityFocalConfig { beta: 1.5 }, VarifocalConfig::default());
     [
-        ("ghm_c", run(&|gradient| ghm_loss::ghm_c(logits, targets, weights, &mut fresh(), scale, gradient))),
-        ("ghm_c_exact", run(&|gradient| ghm_loss::ghm_c_exact(logits, targets, weights, EXACT, scale, gradient))),
-        ("focal", run(&|gradient| ghm_loss::focal(logits, targets, weights, focal, scale, gradient))),
-        ("cross_entropy", run(&|gradient| ghm_loss::cross_entropy(logits, targets, weights, scale, gradient))),
+        ("ghm_c", run(&|gradient| calls::ghm_c(logits, targets, weights, &mut fresh(), scale, gradient))),
+        ("ghm_c_exact", run(&|gradient| calls::ghm_c(logits, targets, weights, EXACT, scale, gradient))),
+        ("focal", run(&|gradient| calls::focal(logits, targets, weights, focal, scale, gradient))),
+        ("cross_entropy", run(&|gradient| calls::cross_entropy(logits, targets, weights, scale, gradient))),
         (
             "balanced_cross_entropy",
-            run(&|gradient| ghm_loss::balanced_cross_entropy(logits, targets, weights, &balanced, scale, gradient)),
+            run(&|gradient| calls::balanced_cross_entropy(logits, targets, weights, &balanced, scale, gradient)),
         ),
-        ("ohem, hardest", run(&|gradient| ghm_loss::ohem(logits, targets, weights, hardest, scale, gradient))),
-        ("ohem, ratio", run(&|gradient| ghm_loss::ohem(logits, targets, weights, ratio, scale, gradient))),
-        ("quality_focal", run(&|gradient| ghm_loss::quality_focal(logits, targets, weights, quality, scale, gradient))),
-        ("varifocal", run(&|gradient| ghm_loss::varifocal(logits, targets, weights, varifocal, scale, gradient))),
+        ("ohem, hardest", run(&|gradient| calls::ohem(logits, targets, weights, hardest, scale, gradient))),
+        ("ohem, ratio", run(&|gradient| calls::ohem(logits, targets, weights, ratio, scale, gradient))),
+        ("quality_focal", run(&|gradient| calls::quality_focal(logits, targets, weights, quality, scale, gradient))),
+        ("varifocal", run(&|gradient| calls::varifocal(logits, targets, weights, varifocal, scale, gradient))),
     ]
 }
 
@@ -63,12 +64,12 @@ fn regression(x: &[f32], t: &[f32], weights: Option<&[f32]>, scale: f32) -> [(&'
     };
     let balanced = BalancedL1Config::default();
     [
-        ("ghm_r", run(&|gradient| ghm_loss::ghm_r(x, t, weights, 0.02, &mut fresh(), scale, gradient))),
-        ("ghm_r_exact", run(&|gradient| ghm_loss::ghm_r_exact(x, t, weights, 0.02, EXACT, scale, gradient))),
-        ("asl1", run(&|gradient| ghm_loss::asl1(x, t, weights, 0.02, scale, gradient))),
-        ("smooth_l1", run(&|gradient| ghm_loss::smooth_l1(x, t, weights, 0.11, scale, gradient))),
-        ("l1", run(&|gradient| ghm_loss::l1(x, t, weights, scale, gradient))),
-        ("balanced_l1", run(&|gradient| ghm_loss::balanced_l1(x, t, weights, balanced, scale, gradient))),
+        ("ghm_r", run(&|gradient| calls::ghm_r(x, t, weights, 0.02, &mut fresh(), scale, gradient))),
+        ("ghm_r_exact", run(&|gradient| calls::ghm_r(x, t, weights, 0.02, EXACT, scale, gradient))),
+        ("asl1", run(&|gradient| calls::asl1(x, t, weights, 0.02, scale, gradient))),
+        ("smooth_l1", run(&|gradient| calls::smooth_l1(x, t, weights, 0.11, scale, gradient))),
+        ("l1", run(&|gradient| calls::l1(x, t, weights, scale, gradient))),
+        ("balanced_l1", run(&|gradient| calls::balanced_l1(x, t, weights, balanced, scale, gradient))),
     ]
 }
 
@@ -157,7 +158,7 @@ fn a_nan_that_takes_part_shows_in_the_value_and_its_own_gradient_alone() {
         assert_eq!(nans, [1_234], "{name}");
     }
     let mut density = density(30, 0.0, Normalise::Nonempty, Ema::Released);
-    ghm_loss::ghm_c(&x, Targets::Dense(&t), None, &mut density, 1.0, &mut vec![0.0; 2_000]).unwrap();
+    calls::ghm_c(&x, Targets::Dense(&t), None, &mut density, 1.0, &mut vec![0.0; 2_000]).unwrap();
     assert_eq!(density.counts().iter().sum::<f64>(), 1_999.0);
 }
 
@@ -211,17 +212,17 @@ fn slices_of_different_length_are_refused_by_both_lengths_and_change_nothing() {
     let dense = Targets::Dense(&[0.0; 3]);
     let mut texts = Vec::new();
     let mut record = |result: Result<f64, LossError>| texts.push(result.unwrap_err().to_string());
-    record(ghm_loss::ghm_c(&[0.0; 2], dense, None, &mut density, 1.0, &mut gradient));
-    record(ghm_loss::ghm_c(&[0.0; 3], dense, Some(&[1.0; 4]), &mut density, 1.0, &mut gradient));
-    record(ghm_loss::ghm_c(&[0.0; 3], Targets::Dense(&[0.0; 5]), None, &mut density, 1.0, &mut gradient));
+    record(calls::ghm_c(&[0.0; 2], Targets::Dense(&[0.0; 2]), None, &mut density, 1.0, &mut gradient));
+    record(calls::ghm_c(&[0.0; 3], dense, Some(&[1.0; 4]), &mut density, 1.0, &mut gradient));
+    record(calls::ghm_c(&[0.0; 3], Targets::Dense(&[0.0; 5]), None, &mut density, 1.0, &mut gradient));
     let rows = Targets::ClassIndex { rows: &[0, 1], classes: 2 };
-    record(ghm_loss::cross_entropy(&[0.0; 3], rows, None, 1.0, &mut gradient));
-    record(ghm_loss::ghm_r(&[0.0; 3], &[0.0; 6], None, 0.02, &mut density, 1.0, &mut gradient));
+    record(calls::cross_entropy(&[0.0; 3], rows, None, 1.0, &mut gradient));
+    record(calls::ghm_r(&[0.0; 3], &[0.0; 6], None, 0.02, &mut density, 1.0, &mut gradient));
     assert_eq!(
         texts,
         [
             "gradient and logits differ in length: 3 and 2",
-            "weights and logits differ in length: 4 and 3",
+            "gates and logits differ in length: 4 and 3",
             "targets and logits differ in length: 5 and 3",
             "targets describe 2 rows of 2 classes, but there are 3 logits",
             "targets and predictions differ in length: 6 and 3",
@@ -236,11 +237,11 @@ fn settings_outside_their_range_are_refused_by_name() {
     let (x, t, mut gradient) = ([0.5], [1.0], [0.0]);
     for (alpha, gamma, name) in [(1.5, 2.0, "alpha"), (0.25, -1.0, "gamma"), (0.25, f32::NAN, "gamma")] {
         let config = FocalConfig { alpha, gamma };
-        let error = ghm_loss::focal(&x, Targets::Dense(&t), None, config, 1.0, &mut gradient).unwrap_err();
+        let error = calls::focal(&x, Targets::Dense(&t), None, config, 1.0, &mut gradient).unwrap_err();
         assert!(error.to_string().starts_with(&format!("{name} is ")), "{error}");
     }
     for beta in [-1.0, f32::NAN, f32::INFINITY] {
-        let error = ghm_loss::smooth_l1(&x, &t, None, beta, 1.0, &mut gradient).unwrap_err();
+        let error = calls::smooth_l1(&x, &t, None, beta, 1.0, &mut gradient).unwrap_err();
         assert!(error.to_string().starts_with("beta is "), "{error}");
     }
 }
@@ -255,18 +256,18 @@ fn settings_of_the_other_classification_losses_outside_their_range_are_refused_b
     };
     for alpha in [-0.1, 1.1, f32::NAN] {
         let config = BalancedCrossEntropyConfig { alpha, class_weights: None };
-        refused("alpha", &|gradient| ghm_loss::balanced_cross_entropy(&x, dense, None, &config, 1.0, gradient));
+        refused("alpha", &|gradient| calls::balanced_cross_entropy(&x, dense, None, &config, 1.0, gradient));
     }
     for beta in [-1.0, 101.0, f32::NAN] {
         let config = QualityFocalConfig { beta };
-        refused("beta", &|gradient| ghm_loss::quality_focal(&x, dense, None, config, 1.0, gradient));
+        refused("beta", &|gradient| calls::quality_focal(&x, dense, None, config, 1.0, gradient));
     }
     for (alpha, gamma, name) in [(-1.0, 2.0, "alpha"), (f32::INFINITY, 2.0, "alpha"), (0.75, f32::NAN, "gamma")] {
         let config = VarifocalConfig { alpha, gamma };
-        refused(name, &|gradient| ghm_loss::varifocal(&x, dense, None, config, 1.0, gradient));
+        refused(name, &|gradient| calls::varifocal(&x, dense, None, config, 1.0, gradient));
     }
     let ratio = |ratio| (OhemConfig::Ratio { ratio, least: 1 }, "ratio");
     for (config, name) in [(OhemConfig::Hardest { count: 0 }, "count"), ratio(-1.0), ratio(f32::NAN)] {
-        refused(name, &|gradient| ghm_loss::ohem(&x, dense, None, config, 1.0, gradient));
+        refused(name, &|gradient| calls::ohem(&x, dense, None, config, 1.0, gradient));
     }
 }

@@ -6,6 +6,7 @@ use ghm_loss::{
 };
 use proptest::prelude::*;
 
+use crate::calls;
 use crate::fixture::density;
 
 /// Wide enough that the rounding of an f32 loss (6e-8 of it) is small against the difference, narrow enough that the
@@ -40,10 +41,10 @@ proptest! {
         let (targets, weights, config) = ([target], [weight], FocalConfig { alpha, gamma });
         let mut gradient = [0.0];
         let cross_entropy = |logit: f32, gradient: &mut [f32]| {
-            ghm_loss::cross_entropy(&[logit], Targets::Dense(&targets), Some(&weights), 0.5, gradient).unwrap()
+            calls::cross_entropy(&[logit], Targets::Dense(&targets), Some(&weights), 0.5, gradient).unwrap()
         };
         let focal = |logit: f32, gradient: &mut [f32]| {
-            ghm_loss::focal(&[logit], Targets::Dense(&targets), Some(&weights), config, 0.5, gradient).unwrap()
+            calls::focal(&[logit], Targets::Dense(&targets), Some(&weights), config, 0.5, gradient).unwrap()
         };
         cross_entropy(logit, &mut gradient);
         assert_agree(gradient[0], difference(logit, |logit| cross_entropy(logit, &mut [0.0])))?;
@@ -68,9 +69,9 @@ proptest! {
         let (quality, varifocal) = (QualityFocalConfig { beta: exponent }, VarifocalConfig { alpha, gamma: exponent });
         type Loss<'a> = &'a dyn Fn(&[f32], &mut [f32]) -> f64;
         let losses: [Loss; 3] = [
-            &|x, gradient| ghm_loss::balanced_cross_entropy(x, dense, weights, &balanced, 0.5, gradient).unwrap(),
-            &|x, gradient| ghm_loss::quality_focal(x, dense, weights, quality, 0.5, gradient).unwrap(),
-            &|x, gradient| ghm_loss::varifocal(x, dense, weights, varifocal, 0.5, gradient).unwrap(),
+            &|x, gradient| calls::balanced_cross_entropy(x, dense, weights, &balanced, 0.5, gradient).unwrap(),
+            &|x, gradient| calls::quality_focal(x, dense, weights, quality, 0.5, gradient).unwrap(),
+            &|x, gradient| calls::varifocal(x, dense, weights, varifocal, 0.5, gradient).unwrap(),
         ];
         for loss in losses {
             let mut gradient = [0.0];
@@ -91,10 +92,10 @@ proptest! {
         let targets: Vec<f32> = (0..logits.len()).map(|index| f32::from(index % 3 == 0)).collect();
         let targets = Targets::Dense(&targets);
         let mut gradient = vec![0.0; logits.len()];
-        let value = ghm_loss::ohem(&logits, targets, None, config, 1.0, &mut gradient).unwrap();
+        let value = calls::ohem(&logits, targets, None, config, 1.0, &mut gradient).unwrap();
         let chosen: Vec<f32> = gradient.iter().map(|&entry| f32::from(entry != 0.0)).collect();
         let value_of = |logits: &[f32]| {
-            ghm_loss::cross_entropy(logits, targets, Some(&chosen), 1.0, &mut vec![0.0; logits.len()]).unwrap()
+            calls::cross_entropy(logits, targets, Some(&chosen), 1.0, &mut vec![0.0; logits.len()]).unwrap()
         };
         prop_assert_eq!(value, value_of(&logits));
         for index in 0..logits.len() {
@@ -118,13 +119,13 @@ proptest! {
         let weights = [weight];
         type Loss = fn(&[f32], &[f32], Option<&[f32]>, f32, &mut [f32]) -> f64;
         let losses: [Loss; 4] = [
-            |x, t, weights, _, gradient| ghm_loss::l1(x, t, weights, 0.5, gradient).unwrap(),
-            |x, t, weights, beta, gradient| ghm_loss::smooth_l1(x, t, weights, beta, 0.5, gradient).unwrap(),
-            |x, t, weights, mu, gradient| ghm_loss::asl1(x, t, weights, mu, 0.5, gradient).unwrap(),
+            |x, t, weights, _, gradient| calls::l1(x, t, weights, 0.5, gradient).unwrap(),
+            |x, t, weights, beta, gradient| calls::smooth_l1(x, t, weights, beta, 0.5, gradient).unwrap(),
+            |x, t, weights, mu, gradient| calls::asl1(x, t, weights, mu, 0.5, gradient).unwrap(),
             |x, t, weights, beta, gradient| {
                 // The paper's gamma bends it near 0 by more than the differences resolve: a third derivative of 150.
                 let config = BalancedL1Config { alpha: 0.5, gamma: 0.5, beta };
-                ghm_loss::balanced_l1(x, t, weights, config, 0.5, gradient).unwrap()
+                calls::balanced_l1(x, t, weights, config, 0.5, gradient).unwrap()
             },
         ];
         for loss in losses {
@@ -144,7 +145,7 @@ proptest! {
     ) {
         let targets: Vec<f32> = (0..logits.len()).map(|index| f32::from(index % 3 == 0)).collect();
         let mut unused = vec![0.0; logits.len()];
-        ghm_loss::cross_entropy(&logits, Targets::Dense(&targets), None, 1.0, &mut unused).unwrap();
+        calls::cross_entropy(&logits, Targets::Dense(&targets), None, 1.0, &mut unused).unwrap();
         let mut density = density(bins, 0.5, normalise, ema);
         let places: Vec<usize> = unused.iter().map(|slope| density.bin_of(slope.abs())).collect();
         let mut counts = vec![0; bins];
@@ -153,9 +154,9 @@ proptest! {
         let frozen: Vec<f32> = places.iter().map(|&place| weights.factors()[place] as f32).collect();
 
         let mut gradient = unused.clone();
-        let value = ghm_loss::ghm_c(&logits, Targets::Dense(&targets), None, &mut density, 1.0, &mut gradient).unwrap();
+        let value = calls::ghm_c(&logits, Targets::Dense(&targets), None, &mut density, 1.0, &mut gradient).unwrap();
         let value_of = |logits: &[f32]| {
-            ghm_loss::cross_entropy(logits, Targets::Dense(&targets), Some(&frozen), 1.0, &mut vec![0.0; logits.len()])
+            calls::cross_entropy(logits, Targets::Dense(&targets), Some(&frozen), 1.0, &mut vec![0.0; logits.len()])
                 .unwrap()
         };
         prop_assert!((value - value_of(&logits)).abs() <= 1e-6 * value);
@@ -178,7 +179,7 @@ proptest! {
     ) {
         let targets = vec![0.0; differences.len()];
         let mut slopes = targets.clone();
-        ghm_loss::asl1(&differences, &targets, None, mu, 1.0, &mut slopes).unwrap();
+        calls::asl1(&differences, &targets, None, mu, 1.0, &mut slopes).unwrap();
         let mut density = density(bins, 0.0, Normalise::Nonempty, Ema::Released);
         let places: Vec<usize> = slopes.iter().map(|slope| density.bin_of(slope.abs())).collect();
         let mut counts = vec![0; bins];
@@ -187,9 +188,9 @@ proptest! {
         let frozen: Vec<f32> = places.iter().map(|&place| weights.factors()[place] as f32).collect();
 
         let mut gradient = slopes.clone();
-        let value = ghm_loss::ghm_r(&differences, &targets, None, mu, &mut density, 1.0, &mut gradient).unwrap();
+        let value = calls::ghm_r(&differences, &targets, None, mu, &mut density, 1.0, &mut gradient).unwrap();
         let value_of = |predictions: &[f32]| {
-            ghm_loss::asl1(predictions, &targets, Some(&frozen), mu, 1.0, &mut vec![0.0; predictions.len()]).unwrap()
+            calls::asl1(predictions, &targets, Some(&frozen), mu, 1.0, &mut vec![0.0; predictions.len()]).unwrap()
         };
         prop_assert!((value - value_of(&differences)).abs() <= 1e-6 * value);
         for index in 0..differences.len() {
@@ -237,18 +238,18 @@ proptest! {
         };
         let mut gradient = vec![0.0; x.len()];
 
-        ghm_loss::cross_entropy(&x, Targets::Dense(&t), None, 1.0, &mut gradient).unwrap();
+        calls::cross_entropy(&x, Targets::Dense(&t), None, 1.0, &mut gradient).unwrap();
         let held = frozen(&gradient);
-        let value = ghm_loss::ghm_c_exact(&x, Targets::Dense(&t), None, density, 1.0, &mut gradient).unwrap();
+        let value = calls::ghm_c(&x, Targets::Dense(&t), None, density, 1.0, &mut gradient).unwrap();
         assert_held_fast(&x, (value, gradient.as_slice()), |x| {
-            ghm_loss::cross_entropy(x, Targets::Dense(&t), Some(&held), 1.0, &mut vec![0.0; x.len()]).unwrap()
+            calls::cross_entropy(x, Targets::Dense(&t), Some(&held), 1.0, &mut vec![0.0; x.len()]).unwrap()
         })?;
 
-        ghm_loss::asl1(&x, &t, None, mu, 1.0, &mut gradient).unwrap();
+        calls::asl1(&x, &t, None, mu, 1.0, &mut gradient).unwrap();
         let held = frozen(&gradient);
-        let value = ghm_loss::ghm_r_exact(&x, &t, None, mu, density, 1.0, &mut gradient).unwrap();
+        let value = calls::ghm_r(&x, &t, None, mu, density, 1.0, &mut gradient).unwrap();
         assert_held_fast(&x, (value, gradient.as_slice()), |x| {
-            ghm_loss::asl1(x, &t, Some(&held), mu, 1.0, &mut vec![0.0; x.len()]).unwrap()
+            calls::asl1(x, &t, Some(&held), mu, 1.0, &mut vec![0.0; x.len()]).unwrap()
         })?;
     }
 }

@@ -4,6 +4,7 @@ use ghm_loss::{ExactDensity, LossError, MAX_BINS, Targets};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::calls;
 use crate::fixture::{random_between, random_logits};
 
 fn exact(bins: usize) -> ExactDensity {
@@ -97,6 +98,36 @@ fn many_norms_crowded_or_spread_have_the_densities_of_a_search() {
     }
 }
 
+/// Several slices of norms of every kind at once: a few values that thousands have, their neighbours (more than are
+/// compared at once in a cell, and not all equal), subnormal ones, the ends of windows, 0 and 1.
+#[test]
+fn many_norms_with_ties_neighbours_and_ends_have_the_densities_of_a_search() {
+    let mut random = ChaCha8Rng::seed_from_u64(4);
+    for bins in [1, 3, 32, 1000] {
+        let crowds = [0.0, 1.0, 0.5, 0.3, 0.5 / bins as f32, 1.0 - 0.5 / bins as f32, 1e-40, f32::MIN_POSITIVE];
+        let norms: Vec<f32> = (0..140_000)
+            .map(|_| {
+                let crowd: f32 = crowds[random.random_range(0..crowds.len())];
+                let near = f32::from_bits(crowd.to_bits() + random.random_range(0..200)).min(1.0);
+                let end = random.random_range(0..=2 * bins) as f32 / (2 * bins) as f32;
+                let subnormal = f32::from_bits(random.random_range(0..1 << 23));
+                [crowd, crowd, near, end, subnormal, random.random_range(0.0..1.0)][random.random_range(0..6usize)]
+            })
+            .collect();
+        assert!(exact(bins).of_norms(&norms).unwrap() == by_searching(&norms, bins), "{bins} bins");
+    }
+}
+
+#[test]
+fn the_search_that_checks_many_norms_finds_what_the_definition_says() {
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let norms: Vec<f32> = (0..500).fold(Vec::new(), |mut norms, _| {
+        norms.push(any_norm(&mut random, &norms, 30));
+        norms
+    });
+    assert_eq!(by_searching(&norms, 30), by_definition(&norms, 30));
+}
+
 #[test]
 fn equal_norms_have_all_of_them_in_their_window() {
     let densities = exact(32).of_norms(&vec![0.25; 100_000]).unwrap();
@@ -121,7 +152,7 @@ fn of_no_norm_there_is_no_density_and_one_alone_has_that_of_itself() {
     assert_eq!(exact(32).of_norms(&[0.5]).unwrap(), [32.0]);
     let mut gradient = [0.0];
     // A logit of 0 has slope 1/2 and loss ln 2.
-    let value = ghm_loss::ghm_c_exact(&[0.0], Targets::Dense(&[0.0]), None, exact(32), 1.0, &mut gradient).unwrap();
+    let value = calls::ghm_c(&[0.0], Targets::Dense(&[0.0]), None, exact(32), 1.0, &mut gradient).unwrap();
     assert!((value - std::f64::consts::LN_2 / 32.0).abs() < 1e-8);
     assert_eq!(gradient, [0.5 / 32.0]);
 }
@@ -137,8 +168,8 @@ fn elements_masked_out_are_as_if_absent_bit_for_bit() {
     };
     let run = |x: &[f32], t: &[f32], d: &[f32], weights: Option<&[f32]>| {
         let (mut of_logits, mut of_offsets) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-        ghm_loss::ghm_c_exact(x, Targets::Dense(t), weights, exact(30), 2.0, &mut of_logits).unwrap();
-        ghm_loss::ghm_r_exact(d, t, weights, 0.02, exact(10), 2.0, &mut of_offsets).unwrap();
+        calls::ghm_c(x, Targets::Dense(t), weights, exact(30), 2.0, &mut of_logits).unwrap();
+        calls::ghm_r(d, t, weights, 0.02, exact(10), 2.0, &mut of_offsets).unwrap();
         (of_logits, of_offsets)
     };
     let (of_logits, of_offsets) = run(&logits, &targets, &offsets, Some(&weights));
@@ -156,7 +187,7 @@ fn a_cap_holds_beta_of_the_lonely_and_leaves_the_crowd() {
     let run = |cap| {
         let mut gradient = [0.0; 100];
         let density = ExactDensity { bins: 32, cap };
-        ghm_loss::ghm_c_exact(&logits, Targets::Dense(&targets), None, density, 1.0, &mut gradient).unwrap();
+        calls::ghm_c(&logits, Targets::Dense(&targets), None, density, 1.0, &mut gradient).unwrap();
         gradient
     };
     let (free, capped) = (run(None), run(Some(1.0)));
@@ -171,9 +202,9 @@ fn settings_and_norms_outside_their_range_are_refused_and_nothing_is_written() {
     let settings = [(0, None), (MAX_BINS + 1, None), (30, Some(0.0)), (30, Some(f64::NAN)), (30, Some(f64::INFINITY))];
     for (bins, cap) in settings {
         let density = ExactDensity { bins, cap };
-        let error = ghm_loss::ghm_c_exact(&[0.0], Targets::Dense(&[0.0]), None, density, 1.0, &mut gradient);
+        let error = calls::ghm_c(&[0.0], Targets::Dense(&[0.0]), None, density, 1.0, &mut gradient);
         assert!(matches!(error, Err(LossError::Setting { .. })), "{density:?}");
-        let error = ghm_loss::ghm_r_exact(&[0.0], &[0.0], None, 0.02, density, 1.0, &mut gradient);
+        let error = calls::ghm_r(&[0.0], &[0.0], None, 0.02, density, 1.0, &mut gradient);
         assert!(matches!(error, Err(LossError::Setting { .. })), "{density:?}");
         assert!(density.of_norms(&[0.5]).is_err(), "{density:?}");
     }

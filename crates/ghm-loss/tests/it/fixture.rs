@@ -24,24 +24,37 @@ impl Fixture {
         serde_json::from_str(&metadata.metadata().as_ref().unwrap()["cases"]).unwrap()
     }
 
-    /// The entries of a tensor of 4 or 8 bytes an entry, or None where the case has no such tensor.
-    fn entries<const B: usize>(&self, case: usize, name: &str, dtype: Dtype) -> Option<Vec<[u8; B]>> {
+    /// The entries of a tensor of 4 or 8 bytes an entry, or None where there is no such tensor.
+    fn entries<const B: usize>(&self, name: &str, dtype: Dtype) -> Option<Vec<[u8; B]>> {
         let file = SafeTensors::deserialize(&self.bytes).unwrap();
-        let tensor = file.tensor(&format!("{case}.{name}")).ok()?;
-        assert_eq!(tensor.dtype(), dtype, "{case}.{name}");
+        let tensor = file.tensor(name).ok()?;
+        assert_eq!(tensor.dtype(), dtype, "{name}");
         Some(tensor.data().as_chunks::<B>().0.to_vec())
     }
 
+    /// Of one case; None where it has no such tensor.
     pub fn f32s(&self, case: usize, name: &str) -> Option<Vec<f32>> {
-        Some(self.entries(case, name, Dtype::F32)?.into_iter().map(f32::from_le_bytes).collect())
+        let entries = self.entries(&format!("{case}.{name}"), Dtype::F32)?;
+        Some(entries.into_iter().map(f32::from_le_bytes).collect())
     }
 
     pub fn i32s(&self, case: usize, name: &str) -> Option<Vec<i32>> {
-        Some(self.entries(case, name, Dtype::I32)?.into_iter().map(i32::from_le_bytes).collect())
+        let entries = self.entries(&format!("{case}.{name}"), Dtype::I32)?;
+        Some(entries.into_iter().map(i32::from_le_bytes).collect())
     }
 
     pub fn f64s(&self, case: usize, name: &str) -> Option<Vec<f64>> {
-        Some(self.entries(case, name, Dtype::F64)?.into_iter().map(f64::from_le_bytes).collect())
+        let entries = self.entries(&format!("{case}.{name}"), Dtype::F64)?;
+        Some(entries.into_iter().map(f64::from_le_bytes).collect())
+    }
+
+    /// Of all cases, one behind the other.
+    pub fn flat_f32s(&self, name: &str) -> Vec<f32> {
+        self.entries(name, Dtype::F32).unwrap().into_iter().map(f32::from_le_bytes).collect()
+    }
+
+    pub fn flat_f64s(&self, name: &str) -> Vec<f64> {
+        self.entries(name, Dtype::F64).unwrap().into_iter().map(f64::from_le_bytes).collect()
     }
 }
 
@@ -77,5 +90,5 @@ pub fn dense(rows: &[i32], classes: usize) -> (Vec<f32>, Vec<f32>) {
 }
 
 pub fn density(bins: usize, momentum: f64, normalise: Normalise, ema: Ema) -> GradientDensity {
-    GradientDensity::new(DensityConfig { bins, momentum, normalise, ema, cap: None }).unwrap()
+    GradientDensity::new(DensityConfig { bins, momentum, normalise, ema, ..DensityConfig::default() }).unwrap()
 }

@@ -8,6 +8,7 @@
 use ghm_loss::{Ema, FocalConfig, LossError, Normalise, Targets};
 use serde::Deserialize;
 
+use crate::calls;
 use crate::fixture::{Fixture, density};
 
 const RELATIVE: f64 = 1e-5;
@@ -126,11 +127,11 @@ fn ghm_c_gives_the_values_gradients_and_counts_of_the_released_code() {
             (Some(entries), _) => {
                 // The ignored rows alone say which elements take part.
                 let targets = Targets::ClassIndex { rows: &entries[at * rows..(at + 1) * rows], classes };
-                ghm_loss::ghm_c(logits, targets, None, density, case.scale, &mut gradient)?
+                calls::ghm_c(logits, targets, None, density, case.scale, &mut gradient)?
             }
             (None, Some(targets)) => {
                 let targets = Targets::Dense(&targets[range]);
-                ghm_loss::ghm_c(logits, targets, Some(&weights), density, case.scale, &mut gradient)?
+                calls::ghm_c(logits, targets, Some(&weights), density, case.scale, &mut gradient)?
             }
             (None, None) => panic!("case {index} has no targets"),
         };
@@ -147,7 +148,7 @@ fn ghm_r_gives_the_values_gradients_and_counts_of_the_released_code() {
         let (predictions, targets, weights) = (part("predictions"), part("targets"), part("weights"));
         let mut gradient = vec![0.0; length];
         let mu = case.mu.unwrap();
-        let value = ghm_loss::ghm_r(&predictions, &targets, Some(&weights), mu, density, case.scale, &mut gradient)?;
+        let value = calls::ghm_r(&predictions, &targets, Some(&weights), mu, density, case.scale, &mut gradient)?;
         Ok(Step { value, gradient })
     });
 }
@@ -176,12 +177,12 @@ impl ElementwiseCase {
         let (dense, scale) = (Targets::Dense(t), self.scale);
         match self.loss {
             Elementwise::Focal { alpha, gamma } => {
-                ghm_loss::focal(x, dense, weights, FocalConfig { alpha, gamma }, scale, gradient)
+                calls::focal(x, dense, weights, FocalConfig { alpha, gamma }, scale, gradient)
             }
-            Elementwise::CrossEntropy => ghm_loss::cross_entropy(x, dense, weights, scale, gradient),
-            Elementwise::SmoothL1 { beta } => ghm_loss::smooth_l1(x, t, weights, beta, scale, gradient),
-            Elementwise::Asl1 { mu } => ghm_loss::asl1(x, t, weights, mu, scale, gradient),
-            Elementwise::L1 => ghm_loss::l1(x, t, weights, scale, gradient),
+            Elementwise::CrossEntropy => calls::cross_entropy(x, dense, weights, scale, gradient),
+            Elementwise::SmoothL1 { beta } => calls::smooth_l1(x, t, weights, beta, scale, gradient),
+            Elementwise::Asl1 { mu } => calls::asl1(x, t, weights, mu, scale, gradient),
+            Elementwise::L1 => calls::l1(x, t, weights, scale, gradient),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! One call spread over workers: counts of each shard, merged, and the factors of the sum applied to each shard.
 
-use ghm_loss::{Counts, Ema, GradientDensity, LossError, Normalise, Targets};
+use ghm_loss::{Counts, DensityConfig, Ema, Examples, GradientDensity, LossError, Normalise, Targets};
 
+use crate::calls;
 use crate::fixture::{density, random_between, random_logits, random_rows};
 
 const CLASSES: usize = 7;
@@ -14,6 +15,21 @@ fn fresh(bins: usize) -> GradientDensity {
     density(bins, 0.75, Normalise::Nonempty, Ema::Released)
 }
 
+fn of_bins(bins: usize) -> DensityConfig {
+    DensityConfig { bins, ..DensityConfig::default() }
+}
+
+fn examples<'a>(values: &'a [f32], targets: Targets<'a>, gates: Option<&'a [f32]>) -> Examples<'a> {
+    let examples = Examples::new(values, targets);
+    gates.map_or(examples, |gates| examples.gated(gates))
+}
+
+/// The counts of logits of background.
+fn counted(logits: &[f32], bins: usize) -> Counts {
+    let targets = vec![0.0; logits.len()];
+    Counts::of_logits(&Examples::new(logits, Targets::Dense(&targets)), &of_bins(bins)).unwrap()
+}
+
 /// Value and gradient.
 type Outcome = (f64, Vec<f32>);
 
@@ -23,7 +39,7 @@ fn outcome(length: usize, loss: impl FnOnce(&mut [f32]) -> Result<f64, LossError
 }
 
 fn merged(bins: usize, shards: impl Iterator<Item = Counts>) -> Counts {
-    let mut sum = Counts::of_nothing(bins).unwrap();
+    let mut sum = Counts::of_nothing(&of_bins(bins)).unwrap();
     shards.for_each(|counts| sum.merge(&counts).unwrap());
     sum
 }
@@ -48,20 +64,18 @@ fn shards_of_logits_with_merged_counts_give_what_the_whole_gives_call_after_call
         };
         let count = |ends| {
             let (logits, targets, weights) = part(ends);
-            Counts::of_logits(logits, targets, weights, 30).unwrap()
+            Counts::of_logits(&examples(logits, targets, weights), &of_bins(30)).unwrap()
         };
         let counts = merged(30, ENDS.into_iter().map(count));
         assert_eq!(counts, count([0, ROWS]));
         let bin_weights = by_shards.update(counts.as_slice()).unwrap();
         let shards = ENDS.map(|ends| {
             let (logits, targets, weights) = part(ends);
-            outcome(logits.len(), |gradient| {
-                ghm_loss::ghm_c_given(logits, targets, weights, &bin_weights, 0.7, gradient)
-            })
+            outcome(logits.len(), |gradient| calls::ghm_c(logits, targets, weights, &bin_weights, 0.7, gradient))
         });
         let (logits, targets, weights) = part([0, ROWS]);
         let whole =
-            outcome(logits.len(), |gradient| ghm_loss::ghm_c(logits, targets, weights, &mut by_whole, 0.7, gradient));
+            outcome(logits.len(), |gradient| calls::ghm_c(logits, targets, weights, &mut by_whole, 0.7, gradient));
         assert_whole(&shards, &whole);
         assert_eq!(by_shards, by_whole);
     }
@@ -74,26 +88,26 @@ fn shards_of_predictions_with_merged_counts_give_what_the_whole_gives() {
     let part = |[from, to]: [usize; 2]| (&predictions[from..to], &targets[from..to], Some(&weights[from..to]));
     let count = |ends| {
         let (predictions, targets, weights) = part(ends);
-        Counts::of_predictions(predictions, targets, weights, 0.02, 10).unwrap()
+        Counts::of_predictions(&examples(predictions, Targets::Dense(targets), weights), 0.02, &of_bins(10)).unwrap()
     };
     let counts = merged(10, ENDS.into_iter().map(count));
     let bin_weights = fresh(10).update(counts.as_slice()).unwrap();
     let shards = ENDS.map(|ends| {
         let (predictions, targets, weights) = part(ends);
         outcome(predictions.len(), |gradient| {
-            ghm_loss::ghm_r_given(predictions, targets, weights, 0.02, &bin_weights, 10.0, gradient)
+            calls::ghm_r(predictions, targets, weights, 0.02, &bin_weights, 10.0, gradient)
         })
     });
     let mut density = fresh(10);
     let whole = outcome(ROWS, |gradient| {
-        ghm_loss::ghm_r(&predictions, &targets, Some(&weights), 0.02, &mut density, 10.0, gradient)
+        calls::ghm_r(&predictions, &targets, Some(&weights), 0.02, &mut density, 10.0, gradient)
     });
     assert_whole(&shards, &whole);
 }
 
 #[test]
 fn counts_are_merged_in_any_order() {
-    let count = |seed| Counts::of_logits(&random_logits(seed, 100), Targets::Dense(&[0.0; 100]), None, 30).unwrap();
+    let count = |seed| counted(&random_logits(seed, 100), 30);
     let forwards = merged(30, [1, 2, 3].map(count).into_iter());
     assert_eq!(forwards, merged(30, [3, 1, 2].map(count).into_iter()));
     assert_eq!(forwards.as_slice().iter().sum::<u64>(), 300);
@@ -101,19 +115,20 @@ fn counts_are_merged_in_any_order() {
 
 #[test]
 fn counts_of_another_number_of_bins_are_refused_and_change_nothing() {
-    let mut counts = Counts::of_logits(&[0.5], Targets::Dense(&[0.0]), None, 4).unwrap();
+    let mut counts = counted(&[0.5], 4);
     let before = counts.clone();
-    let error = counts.merge(&Counts::of_nothing(5).unwrap()).unwrap_err();
+    let error = counts.merge(&Counts::of_nothing(&of_bins(5)).unwrap()).unwrap_err();
     assert_eq!(error.to_string(), "counts and those they are added to differ in length: 5 and 4");
     assert_eq!(counts, before);
-    assert!(matches!(Counts::of_nothing(0), Err(LossError::Setting { name: "bins", .. })));
-    let error = Counts::of_predictions(&[0.5], &[0.0], None, 0.0, 4).unwrap_err();
+    assert!(matches!(Counts::of_nothing(&of_bins(0)), Err(LossError::Setting { name: "bins", .. })));
+    let error =
+        Counts::of_predictions(&Examples::new(&[0.5f32], Targets::Dense(&[0.0])), 0.0, &of_bins(4)).unwrap_err();
     assert!(matches!(error, LossError::Setting { name: "mu", .. }));
 }
 
 #[test]
 fn counts_written_out_and_read_again_are_the_same() {
-    let counts = Counts::of_logits(&random_logits(1, 100), Targets::Dense(&[0.0; 100]), None, 5).unwrap();
+    let counts = counted(&random_logits(1, 100), 5);
     let text = serde_json::to_string(&counts).unwrap();
     assert!(text.starts_with('['));
     assert_eq!(serde_json::from_str::<Counts>(&text).unwrap(), counts);

@@ -18,7 +18,7 @@ const UPDATES: usize = 160;
 const LEARNED: f64 = 0.3;
 
 /// As `recipes/demo.toml` where it matters, and smaller.
-const RECIPE: &str = r#"
+pub const RECIPE: &str = r#"
 seed = 5
 [data]
 root = "data"
@@ -63,7 +63,7 @@ batch = 8
 
 /// Writes the pictures and a split `repeated` that names each so often that the epochs have the updates asked for: a
 /// checkpoint after every other update would take most of the time.
-fn write_data(root: &Path) {
+pub fn write_data(root: &Path) {
     let config = SceneConfig {
         width: 64,
         height: 64,

@@ -1,0 +1,111 @@
+//! The gradient density as part of a burn module: saved in its record, not trained.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Device, Tensor, TensorData};
+use ghm_loss::GradientDensity;
+
+/// A density that calls change as they count, shared by the clones of a module, as burn's running statistics are.
+///
+/// In a record it is a float tensor `[3, bins + 1]` (`[3, C * bins + 1]` for a density by classes): the accumulated counts
+/// and, in the last column, the number of calls, each in three parts of single precision whose sum is exact.
+#[derive(Clone, Debug)]
+pub struct DensityState {
+    id: ParamId,
+    device: Device,
+    density: Arc<Mutex<GradientDensity>>,
+}
+
+/// Parts of single precision that hold a number of double precision: 3 times 24 bits are enough for 53.
+const PARTS: usize = 3;
+
+impl DensityState {
+    /// `density`, whose record is read on `device`.
+    pub fn new(density: GradientDensity, device: &Device) -> Self {
+        Self { id: ParamId::new(), device: device.clone().inner(), density: Arc::new(Mutex::new(density)) }
+    }
+
+    /// The density, for as long as it is held.
+    pub fn lock(&self) -> MutexGuard<'_, GradientDensity> {
+        self.density.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn to_tensor(&self) -> Tensor<2> {
+        let density = self.lock();
+        let numbers: Vec<f64> = density.counts().iter().copied().chain([density.steps() as f64]).collect();
+        let mut parts = Vec::with_capacity(PARTS * numbers.len());
+        let mut rest = numbers.clone();
+        for _ in 0..PARTS {
+            for rest in &mut rest {
+                let part = *rest as f32;
+                *rest -= f64::from(part);
+                parts.push(part);
+            }
+        }
+        Tensor::from_data(TensorData::new(parts, [PARTS, numbers.len()]), &self.device)
+    }
+
+    /// Takes over what a record holds; what no density can have left changes nothing.
+    fn take(&self, tensor: Tensor<2>) {
+        let data = tensor.into_data().convert::<f32>();
+        let parts = data.as_slice::<f32>().unwrap_or_default();
+        let columns = parts.len() / PARTS;
+        let number = |column: usize| (0..PARTS).map(|part| f64::from(parts[part * columns + column])).sum::<f64>();
+        let Some(bins) = columns.checked_sub(1) else { return };
+        let counts: Vec<f64> = (0..bins).map(number).collect();
+        let mut density = self.lock();
+        if let Ok(restored) = GradientDensity::resumed(*density.config(), counts, number(bins) as u64) {
+            *density = restored;
+        }
+    }
+}
+
+impl Module for DensityState {
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        visitor.visit_float(&Param::initialized(self.id, self.to_tensor()));
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        let (_, tensor, _) = mapper.map_float(Param::initialized(self.id, self.to_tensor())).consume();
+        self.take(tensor.without_autodiff());
+        self
+    }
+
+    fn collect_devices(&self, mut devices: Vec<Device>) -> Vec<Device> {
+        if !devices.contains(&self.device) {
+            devices.push(self.device.clone());
+        }
+        devices
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        Self { device: device.clone().inner(), ..self }
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        self.to_device(device)
+    }
+
+    fn materialize(self) -> Self {
+        self
+    }
+
+    fn valid(&self) -> Self {
+        self.clone()
+    }
+
+    fn train(self) -> Self {
+        self
+    }
+}
+
+impl ModuleDisplayDefault for DensityState {
+    fn content(&self, content: Content) -> Option<Content> {
+        let density = self.lock();
+        let text = format!("{} bins, {} calls", density.counts().len(), density.steps());
+        content.add_formatted(&text).optional()
+    }
+}
+
+impl ModuleDisplay for DensityState {}
