@@ -1,0 +1,39 @@
+//! GHM-C and GHM-R as GPU kernels on burn tensors: one CubeCL source for Vulkan, Metal, DirectX (`wgpu`) and CUDA (`cuda`).
+//!
+//! Without one of these features the crate is empty. burn's kernel fusion is switched on by the feature `fusion` of
+//! this crate, not by burn's own: it wraps the backend, and the kernels have to know.
+//!
+//! | module | what lives there |
+//! | --- | --- |
+//! | `loss` | `ghm_c`, `ghm_c_dense` and `ghm_r` on burn tensors |
+//! | `density` | `DeviceDensity`, the gradient density as it lies on a device |
+//! | `plan` | the numbers of a call |
+//! | `backend` | the kernels as operations of burn's backends, with autodiff and fusion |
+//! | `launch` | the five kernels of a call, one after the other |
+//! | `count`, `update`, `apply` | the kernels: count by bin; average and factors; gradient and sum |
+//! | `examples`, `element` | what the kernels read; loss, slope and bin of one example |
+//! | `error` | `GpuError`, what can be wrong with a call |
+//!
+//! A call reads nothing back: values, gradients, counts and factors stay on the device, and the number of calls, which
+//! the corrected average needs, is known on the host anyway. `docs/gpu.md` says what a call costs.
+
+#![cfg(any(feature = "wgpu", feature = "cuda"))]
+
+mod apply;
+mod backend;
+mod count;
+mod density;
+#[cfg(test)]
+#[path = "../tests/it/device.rs"]
+mod device;
+mod element;
+mod error;
+mod examples;
+mod launch;
+mod loss;
+mod plan;
+mod update;
+
+pub use density::DeviceDensity;
+pub use error::GpuError;
+pub use loss::{ghm_c, ghm_c_dense, ghm_r};
