@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::blocks::Inputs;
 use crate::error::{LossError, expect_setting};
 use crate::examples::Examples;
+use crate::focus::{Focused, Power, focused_sum};
 use crate::logistic::Logistic;
 use crate::output::Output;
 use crate::real::Real;
-use crate::sums::weighted_sum;
 
 /// Settings of [`focal`]. The default is the one of RetinaNet: alpha 0.25, gamma 2.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,49 +47,21 @@ pub fn focal<'o, T: Real>(
     let FocalConfig { alpha, gamma } = config;
     expect_setting("alpha", f64::from(alpha), "a number from 0 to 1", |alpha| (0.0..=1.0).contains(&alpha))?;
     expect_setting("gamma", f64::from(gamma), "a number from 0 to 100", |gamma| (0.0..=100.0).contains(&gamma))?;
-    if gamma == 2.0 {
-        // The usual case in arithmetic the compiler turns into vector code; `powf` is a call an element.
-        return weighted_sum(
-            &inputs,
-            output.into(),
-            #[inline(always)]
-            |logit, target| {
-                terms(
-                    logit,
-                    target,
-                    config,
-                    #[inline(always)]
-                    |miss| miss * miss,
-                )
-            },
-        );
-    }
-    weighted_sum(
-        &inputs,
-        output.into(),
-        #[inline(always)]
-        |logit, target| {
-            terms(
-                logit,
-                target,
-                config,
-                #[inline(always)]
-                |miss| miss.powf(gamma),
-            )
-        },
-    )
+    focused_sum(&inputs, output.into(), gamma, config)
 }
 
-/// Loss and derivative; `focus` raises `1 - p_t` to the power gamma.
-#[inline(always)]
-fn terms(logit: f32, target: f32, config: FocalConfig, focus: impl Fn(f32) -> f32) -> (f32, f32) {
-    let FocalConfig { alpha, gamma } = config;
-    let logistic = Logistic::new(logit, target);
-    let Logistic { p, q, cross_entropy, slope } = logistic;
-    // 1 - p_t: above 0, as p and q are.
-    let miss = (1.0 - target) * p + target * q;
-    let factor = (alpha * target + (1.0 - alpha) * (1.0 - target)) * focus(miss);
-    // The derivative of miss is (1 - 2 t) p q, and p q / miss <= 1 even where miss to the power gamma - 1 overflows.
-    let focus_slope = gamma * (1.0 - 2.0 * target) * (p * q / miss);
-    (factor * cross_entropy, factor * (focus_slope * logistic.fading_cross_entropy() + slope))
+impl Focused for FocalConfig {
+    /// The power is of `1 - p_t`.
+    #[inline(always)]
+    fn terms(self, logit: f32, target: f32, power: impl Power) -> (f32, f32) {
+        let FocalConfig { alpha, gamma } = self;
+        let logistic = Logistic::new(logit, target);
+        let Logistic { p, q, cross_entropy, slope } = logistic;
+        // 1 - p_t: above 0, as p and q are.
+        let miss = (1.0 - target) * p + target * q;
+        let factor = (alpha * target + (1.0 - alpha) * (1.0 - target)) * power.raise(miss);
+        // The derivative of miss is (1 - 2 t) p q, and p q / miss <= 1 even where miss to the power gamma - 1 overflows.
+        let focus_slope = gamma * (1.0 - 2.0 * target) * (p * q / miss);
+        (factor * cross_entropy, factor * (focus_slope * logistic.fading_cross_entropy() + slope))
+    }
 }

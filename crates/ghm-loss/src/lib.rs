@@ -22,6 +22,7 @@
 //! | `giou`, `diou`, `ciou` | [`giou`](fn@giou), [`diou`](fn@diou) and [`ciou`](fn@ciou), losses of whole boxes |
 //! | `rows` | checked rows of logits, and the softmax of one |
 //! | `family` | [`LossConfig`] and [`Loss`]: every loss by its name |
+//! | `focus` | losses that are cross entropy times a power |
 //! | `overlap` | what is measured on two boxes, with derivatives |
 //! | `boxes` | checked boxes, and the pass of a sum over them |
 //! | `histogram`, `sums`, `harmonise` | the pass that counts, the pass that writes, and both together |
@@ -81,6 +82,7 @@ mod exact;
 mod examples;
 mod family;
 mod focal;
+mod focus;
 mod ghm_c;
 mod giou;
 mod harmonise;

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::blocks::Inputs;
 use crate::error::{LossError, expect_setting};
 use crate::examples::Examples;
+use crate::focus::{Focused, Power, focused_sum};
 use crate::logistic::Logistic;
 use crate::output::Output;
 use crate::real::Real;
-use crate::sums::weighted_sum;
 
 /// Settings of [`quality_focal`]. The default is the paper's: beta 2.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,49 +46,22 @@ pub fn quality_focal<'o, T: Real>(
     let inputs = Inputs::of_logits(examples)?;
     let QualityFocalConfig { beta } = config;
     expect_setting("beta", f64::from(beta), "a number from 0 to 100", |beta| (0.0..=100.0).contains(&beta))?;
-    if beta == 2.0 {
-        // The usual case in arithmetic the compiler turns into vector code; `powf` is a call an element.
-        return weighted_sum(
-            &inputs,
-            output.into(),
-            #[inline(always)]
-            |logit, target| {
-                terms(
-                    logit,
-                    target,
-                    beta,
-                    #[inline(always)]
-                    |miss| miss * miss,
-                )
-            },
-        );
-    }
-    weighted_sum(
-        &inputs,
-        output.into(),
-        #[inline(always)]
-        |logit, target| {
-            terms(
-                logit,
-                target,
-                beta,
-                #[inline(always)]
-                |miss| miss.powf(beta),
-            )
-        },
-    )
+    focused_sum(&inputs, output.into(), beta, config)
 }
 
-/// Loss and derivative; `focus` raises `|t - p|` to the power beta.
-#[inline(always)]
-fn terms(logit: f32, target: f32, beta: f32, focus: impl Fn(f32) -> f32) -> (f32, f32) {
-    let logistic = Logistic::new(logit, target);
-    let Logistic { p, q, cross_entropy, slope } = logistic;
-    // The slope of cross entropy is p - t already, with all its digits.
-    let factor = focus(slope.abs());
-    // The derivative of |p - t| is p q times the sign of p - t: both terms below have that sign, so nothing cancels.
-    let focus_slope = if slope == 0.0 { 0.0 } else { beta * (p * q / slope) };
-    (factor * cross_entropy, factor * (focus_slope * logistic.fading_cross_entropy() + slope))
+impl Focused for QualityFocalConfig {
+    /// The power is of `|t - p|`.
+    #[inline(always)]
+    fn terms(self, logit: f32, target: f32, power: impl Power) -> (f32, f32) {
+        let QualityFocalConfig { beta } = self;
+        let logistic = Logistic::new(logit, target);
+        let Logistic { p, q, cross_entropy, slope } = logistic;
+        // The slope of cross entropy is p - t already, with all its digits.
+        let factor = power.raise(slope.abs());
+        // The derivative of |p - t| is p q times the sign of p - t: both terms below have that sign, so nothing cancels.
+        let focus_slope = if slope == 0.0 { 0.0 } else { beta * (p * q / slope) };
+        (factor * cross_entropy, factor * (focus_slope * logistic.fading_cross_entropy() + slope))
+    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::blocks::Inputs;
 use crate::error::{LossError, expect_setting};
 use crate::examples::Examples;
+use crate::focus::{Focused, Power, focused_sum};
 use crate::logistic::Logistic;
 use crate::output::Output;
 use crate::real::Real;
-use crate::sums::weighted_sum;
 
 /// Settings of [`varifocal`]. The default is the paper's: alpha 0.75, gamma 2.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,50 +52,22 @@ pub fn varifocal<'o, T: Real>(
         (0.0..f64::INFINITY).contains(&alpha)
     })?;
     expect_setting("gamma", f64::from(gamma), "a number from 0 to 100", |gamma| (0.0..=100.0).contains(&gamma))?;
-    if gamma == 2.0 {
-        // The usual case in arithmetic the compiler turns into vector code; `powf` is a call an element.
-        return weighted_sum(
-            &inputs,
-            output.into(),
-            #[inline(always)]
-            |logit, target| {
-                terms(
-                    logit,
-                    target,
-                    config,
-                    #[inline(always)]
-                    |p| p * p,
-                )
-            },
-        );
-    }
-    weighted_sum(
-        &inputs,
-        output.into(),
-        #[inline(always)]
-        |logit, target| {
-            terms(
-                logit,
-                target,
-                config,
-                #[inline(always)]
-                |p| p.powf(gamma),
-            )
-        },
-    )
+    focused_sum(&inputs, output.into(), gamma, config)
 }
 
-/// Loss and derivative; `focus` raises `p` to the power gamma.
-#[inline(always)]
-fn terms(logit: f32, target: f32, config: VarifocalConfig, focus: impl Fn(f32) -> f32) -> (f32, f32) {
-    let VarifocalConfig { alpha, gamma } = config;
-    let logistic = Logistic::new(logit, target);
-    let Logistic { p, q, cross_entropy, slope } = logistic;
-    let positive = target > 0.0;
-    let factor = if positive { target } else { alpha * focus(p) };
-    // The derivative of p^gamma over p^gamma: gamma p q / p.
-    let focus_slope = if positive { 0.0 } else { gamma * q };
-    (factor * cross_entropy, factor * (focus_slope * logistic.fading_cross_entropy() + slope))
+impl Focused for VarifocalConfig {
+    /// The power is of `p`.
+    #[inline(always)]
+    fn terms(self, logit: f32, target: f32, power: impl Power) -> (f32, f32) {
+        let VarifocalConfig { alpha, gamma } = self;
+        let logistic = Logistic::new(logit, target);
+        let Logistic { p, q, cross_entropy, slope } = logistic;
+        let positive = target > 0.0;
+        let factor = if positive { target } else { alpha * power.raise(p) };
+        // The derivative of p^gamma over p^gamma: gamma p q / p.
+        let focus_slope = if positive { 0.0 } else { gamma * q };
+        (factor * cross_entropy, factor * (focus_slope * logistic.fading_cross_entropy() + slope))
+    }
 }
 
 #[cfg(test)]
