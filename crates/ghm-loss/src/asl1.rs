@@ -3,7 +3,7 @@
 use crate::blocks::Inputs;
 use crate::error::{LossError, expect_setting};
 use crate::examples::Examples;
-use crate::harmonise::{Density, harmonised_sum};
+use crate::harmonise::{Density, Harmonised, harmonised_sum};
 use crate::output::Output;
 use crate::real::{Real, difference};
 use crate::sums::weighted_sum;
@@ -24,7 +24,7 @@ pub fn asl1<'o, T: Real>(examples: &Examples<T>, mu: f32, output: impl Into<Outp
         &inputs,
         output.into(),
         #[inline(always)]
-        |prediction, target| terms(difference(prediction, target), mu),
+        move |prediction, target| terms(difference(prediction, target), mu),
     )
 }
 
@@ -56,13 +56,22 @@ pub fn ghm_r<'d, 'o, T: Real>(
 ) -> Result<f64, LossError> {
     let inputs = Inputs::of_predictions(examples)?;
     check_mu(mu)?;
-    harmonised_sum(
-        &inputs,
-        density.into(),
-        output.into(),
-        #[inline(always)]
-        |prediction, target| terms(difference(prediction, target), mu),
-    )
+    harmonised_sum(&inputs, density.into(), output.into(), Asl1 { mu })
+}
+
+/// ASL1, to be harmonised.
+#[derive(Clone, Copy)]
+pub(crate) struct Asl1 {
+    pub mu: f32,
+}
+
+impl Harmonised for Asl1 {
+    const LOGITS: bool = false;
+
+    #[inline(always)]
+    fn terms(self, prediction: f32, target: f32) -> (f32, f32) {
+        terms(difference(prediction, target), self.mu)
+    }
 }
 
 pub(crate) fn check_mu(mu: f32) -> Result<(), LossError> {
@@ -72,13 +81,15 @@ pub(crate) fn check_mu(mu: f32) -> Result<(), LossError> {
 
 /// Loss and derivative at difference `d`.
 #[inline(always)]
-pub(crate) fn terms(d: f32, mu: f32) -> (f32, f32) {
-    // Squares of the larger of the two are 1, so that none is too large; the product of the other's stays in range.
+fn terms(d: f32, mu: f32) -> (f32, f32) {
+    // Both times a power of two, which is exact, so that the larger is from 2 to 4: no square is too large, and what becomes
+    // too small is nothing beside the other.
     let size = if d.abs() > mu { d.abs() } else { mu };
-    let (unit, bend) = (d / size, mu / size);
-    let root = (unit * unit + bend * bend).sqrt();
+    let scale = f32::from_bits((255 << 23) - (size.to_bits() & f32::INFINITY.to_bits()));
+    let (d_scaled, mu_scaled) = (d * scale, mu * scale);
+    let root = d_scaled.mul_add(d_scaled, mu_scaled * mu_scaled).sqrt();
     // sqrt(d^2 + mu^2) - mu without the difference of two near numbers.
-    (d * (unit / (root + bend)), unit / root)
+    (d * (d_scaled / (root + mu_scaled)), d_scaled / root)
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub fn balanced_cross_entropy<'o, T: Real>(
         &inputs,
         output.into(),
         #[inline(always)]
-        |logit, target| {
+        move |logit, target| {
             let terms = Logistic::new(logit, target);
             let factor = alpha * target + (1.0 - alpha) * (1.0 - target);
             (factor * terms.cross_entropy, factor * terms.slope)

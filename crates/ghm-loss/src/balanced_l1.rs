@@ -55,11 +55,12 @@ pub fn balanced_l1<'o, T: Real>(
         &inputs,
         output.into(),
         #[inline(always)]
-        |prediction, target| curve.terms(difference(prediction, target)),
+        move |prediction, target| curve.terms(difference(prediction, target)),
     )
 }
 
 /// The settings, checked, and what follows from them.
+#[derive(Clone, Copy)]
 struct Curve {
     alpha: f64,
     gamma: f64,

@@ -2,14 +2,12 @@
 
 use std::ops::Range;
 
+use crate::block::{BLOCK, Block, BlockTargets, Room};
 use crate::error::{LossError, expect_length};
 use crate::examples::{Examples, Gate};
 use crate::output::Output;
 use crate::real::Real;
 use crate::targets::{IGNORED, Targets};
-
-/// Elements that go through a kernel together: their terms (a few KiB) stay in the first-level cache.
-pub(crate) const BLOCK: usize = 512;
 
 /// Elements a task of the thread pool takes at a time, unless that made more than [`MOST_CHUNKS`].
 const CHUNK: usize = 16 * 1024;
@@ -55,28 +53,6 @@ pub(crate) enum Weighing {
     Gates,
     /// Its weight, times that of its class, for an element that takes part.
     Weights,
-}
-
-/// Up to [`BLOCK`] elements. An element adds something when `weights` is absent or its weight is above 0.
-pub(crate) struct Block<'a> {
-    /// Where in the call it begins.
-    pub start: usize,
-    pub values: &'a [f32],
-    pub targets: &'a [f32],
-    pub weights: Option<&'a [f32]>,
-}
-
-/// Room for what of a block stands in no slice.
-pub(crate) struct Room {
-    values: [f32; BLOCK],
-    targets: [f32; BLOCK],
-    weights: [f32; BLOCK],
-}
-
-impl Room {
-    pub fn new() -> Self {
-        Self { values: [0.0; BLOCK], targets: [0.0; BLOCK], weights: [0.0; BLOCK] }
-    }
 }
 
 impl<'a, T: Real> Inputs<'a, T> {
@@ -133,40 +109,34 @@ impl<'a, T: Real> Inputs<'a, T> {
         matches!(self.examples.gate, Gate::Open) && !ignored
     }
 
-    /// The elements `at`, one of the [`ranges`] of the call.
+    /// The elements `at`, one of the [`ranges`] of the call. Their targets want to be checked ([`Self::check_targets`]).
+    #[inline(always)]
+    pub fn block<'b>(&'b self, at: Range<usize>, weighing: Weighing, room: &'b mut Room) -> Block<'b> {
+        let length = at.len();
+        Block {
+            start: at.start,
+            values: T::widened(&self.examples.values[at.clone()], &mut room.values[..length]),
+            targets: match self.examples.targets {
+                Targets::Dense(targets) => BlockTargets::Dense(&targets[at.clone()]),
+                Targets::ClassIndex { rows, classes } => BlockTargets::Ones(ones(rows, classes, &at, &mut room.ones)),
+            },
+            weights: self.weights(at, weighing, &mut room.weights[..length]),
+            only_gates: weighing == Weighing::Gates || self.examples.weights.is_none() && self.class_weights.is_none(),
+        }
+    }
+
+    /// Elements that take no part may have any target.
     ///
     /// # Errors
     /// [`LossError::Target`] where a target is out of range and its element takes part.
     #[inline(always)]
-    pub fn block<'b>(
-        &'b self,
-        at: Range<usize>,
-        weighing: Weighing,
-        room: &'b mut Room,
-    ) -> Result<Block<'b>, LossError> {
-        let length = at.len();
-        let block = Block {
-            start: at.start,
-            values: T::widened(&self.examples.values[at.clone()], &mut room.values[..length]),
-            targets: match self.examples.targets {
-                Targets::Dense(targets) => &targets[at.clone()],
-                Targets::ClassIndex { rows, classes } => expand(rows, classes, at.start, &mut room.targets[..length]),
-            },
-            weights: self.weights(at, weighing, &mut room.weights[..length]),
-        };
-        self.check_targets(&block)?;
-        Ok(block)
-    }
-
-    /// Elements that take no part may have any target.
-    #[inline(always)]
-    fn check_targets(&self, block: &Block) -> Result<(), LossError> {
-        if self.range == TargetRange::Any || !matches!(self.examples.targets, Targets::Dense(_)) {
+    pub fn check_targets(&self, block: &Block) -> Result<(), LossError> {
+        let (TargetRange::Unit, BlockTargets::Dense(targets)) = (self.range, block.targets) else {
             return Ok(());
-        }
+        };
         // Without a branch first: this reads every target of every step.
-        let strange = block.targets.iter().fold(false, |any, target| any | !(0.0..=1.0).contains(target));
-        if strange { first_strange(block) } else { Ok(()) }
+        let strange = targets.iter().fold(false, |any, target| any | !(0.0..=1.0).contains(target));
+        if strange { first_strange(block, targets) } else { Ok(()) }
     }
 
     #[inline(always)]
@@ -227,24 +197,25 @@ fn shut(weights: &mut [f32], open: impl Iterator<Item = bool>) {
     }
 }
 
-/// The one-hot targets of the elements from `start`.
-fn expand<'b>(rows: &[i32], classes: usize, start: usize, targets: &'b mut [f32]) -> &'b [f32] {
-    targets.fill(0.0);
-    for row in rows_of(&(start..start + targets.len()), classes) {
+/// Where among the elements `at` the target is 1.
+#[inline(always)]
+fn ones<'b>(rows: &[i32], classes: usize, at: &Range<usize>, room: &'b mut [u16; BLOCK]) -> &'b [u16] {
+    let mut count = 0;
+    for row in rows_of(at, classes) {
         if let Ok(class) = usize::try_from(rows[row])
-            && let Some(target) = (row * classes + class).checked_sub(start).and_then(|at| targets.get_mut(at))
+            && let Some(place) = (row * classes + class).checked_sub(at.start).filter(|&place| place < at.len())
         {
-            *target = 1.0;
+            room[count] = place as u16;
+            count += 1;
         }
     }
-    targets
+    &room[..count]
 }
 
 #[cold]
-fn first_strange(block: &Block) -> Result<(), LossError> {
+fn first_strange(block: &Block, targets: &[f32]) -> Result<(), LossError> {
     let takes_part = |at: usize| block.weights.is_none_or(|weights| weights[at] > 0.0);
-    let strange =
-        block.targets.iter().enumerate().find(|&(at, target)| !(0.0..=1.0).contains(target) && takes_part(at));
+    let strange = targets.iter().enumerate().find(|&(at, target)| !(0.0..=1.0).contains(target) && takes_part(at));
     match strange {
         Some((at, &value)) => Err(LossError::Target { index: block.start + at, value }),
         None => Ok(()),
@@ -276,9 +247,9 @@ mod tests {
         let (mut targets, mut weights) = (Vec::new(), Vec::new());
         let mut room = Room::new();
         for at in ranges(0..inputs.len()) {
-            let block = inputs.block(at, weighing, &mut room).unwrap();
+            let block = inputs.block(at, weighing, &mut room);
             assert_eq!(block.start, targets.len());
-            targets.extend_from_slice(block.targets);
+            targets.extend((0..block.values.len()).map(|at| block.target(at)));
             weights.extend((0..block.values.len()).map(|at| block.weights.map_or(1.0, |weights| weights[at])));
         }
         (targets, weights)
@@ -342,7 +313,8 @@ mod tests {
     fn a_dense_target_outside_the_unit_interval_counts_only_where_it_takes_part() {
         let (values, targets) = ([0.0; 3], [0.0, 1.5, f32::NAN]);
         let examples = Examples::new(&values, Targets::Dense(&targets));
-        let visited = |inputs: Inputs<f32>| inputs.block(0..3, Weighing::Gates, &mut Room::new()).map(|_| ());
+        let visited =
+            |inputs: Inputs<f32>| inputs.check_targets(&inputs.block(0..3, Weighing::Gates, &mut Room::new()));
         let error = visited(Inputs::of_logits(&examples).unwrap()).unwrap_err();
         assert_eq!(error, LossError::Target { index: 1, value: 1.5 });
         assert_eq!(visited(Inputs::of_logits(&examples.gated(&[1.0, 0.0, -1.0])).unwrap()), Ok(()));

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::asl1;
+use crate::asl1::{Asl1, check_mu};
 use crate::blocks::Inputs;
 use crate::density::DensityConfig;
 use crate::error::{LossError, expect_length};
 use crate::examples::Examples;
-use crate::ghm_c;
+use crate::ghm_c::CrossEntropy;
 use crate::histogram::counted;
-use crate::real::{Real, difference};
+use crate::real::Real;
 use crate::regions::Regions;
 use crate::rows::Rows;
 use crate::softmax::{self, SoftmaxNorm};
@@ -60,14 +60,7 @@ impl Counts {
     pub fn of_logits<T: Real>(examples: &Examples<T>, config: &DensityConfig) -> Result<Self, LossError> {
         let (inputs, regions) = (Inputs::of_logits(examples)?, Regions::of(config)?);
         regions.check_columns(&inputs)?;
-        Ok(Self {
-            bins: counted(
-                &inputs,
-                regions,
-                #[inline(always)]
-                |logit, target| ghm_c::terms(logit, target).1,
-            )?,
-        })
+        Ok(Self { bins: counted(&inputs, regions, CrossEntropy)? })
     }
 
     /// The counts that [`ghm_r`](crate::ghm_r) takes in: by the gradient norm of ASL1, whose `mu` is as there.
@@ -76,16 +69,9 @@ impl Counts {
     /// [`LossError`] where lengths differ, `mu` is not a positive number, or bins or classes are outside their range.
     pub fn of_predictions<T: Real>(examples: &Examples<T>, mu: f32, config: &DensityConfig) -> Result<Self, LossError> {
         let (inputs, regions) = (Inputs::of_predictions(examples)?, Regions::of(config)?);
-        asl1::check_mu(mu)?;
+        check_mu(mu)?;
         regions.check_columns(&inputs)?;
-        Ok(Self {
-            bins: counted(
-                &inputs,
-                regions,
-                #[inline(always)]
-                |prediction, target| asl1::terms(difference(prediction, target), mu).1,
-            )?,
-        })
+        Ok(Self { bins: counted(&inputs, regions, Asl1 { mu })? })
     }
 
     /// The counts that [`softmax_ghm_c`](crate::softmax_ghm_c) takes in: by the gradient norm of each row.

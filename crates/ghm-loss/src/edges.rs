@@ -4,6 +4,12 @@
 /// stands in the lowest bits.
 pub(crate) const ROUND: f32 = 12_582_912.0;
 
+/// Edge `j` of `bins` equal bins; both are whole numbers.
+#[inline(always)]
+pub(crate) fn edge(j: f32, bins: f32) -> f32 {
+    j / bins
+}
+
 /// The bin of `g` among as many equal ones as `bins` says: what comparing it with each of the f32 edges `j / bins` would
 /// find. A bin holds its lower edge. Values below 0 join the first bin, values above 1 the last, and so does NaN.
 ///
@@ -15,8 +21,8 @@ pub(crate) fn bin_of(g: f32, bins: f32) -> u32 {
     let g = if g > 0.0 { g } else { 0.0 };
     let last = bins - 1.0;
     // The edge nearest to g: whatever the product was rounded by, g lies in the bin above it or in the one below.
-    let edge = (g * bins + ROUND) - ROUND;
-    let bin = if g >= edge / bins { edge } else { edge - 1.0 };
+    let nearest = (g * bins + ROUND) - ROUND;
+    let bin = if g >= edge(nearest, bins) { nearest } else { nearest - 1.0 };
     let bin = if bin < last { bin } else { last };
     (bin + ROUND).to_bits() - ROUND.to_bits()
 }

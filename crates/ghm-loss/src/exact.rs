@@ -4,14 +4,15 @@ use std::convert::Infallible;
 
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{BLOCK, Block, Inputs, Room, Weighing, ranges};
+use crate::block::{BLOCK, Block, Room};
+use crate::blocks::{Inputs, Weighing, ranges};
 use crate::density::check_cap;
 use crate::error::{LossError, expect_setting};
-use crate::harmonise::scale_of;
+use crate::harmonise::{Harmonised, scale_of};
 use crate::output::Output;
 use crate::real::Real;
 use crate::regions::check_bins;
-use crate::sums::write;
+use crate::sums::{Separate, Terms, write};
 use crate::vector::vectorised;
 use crate::windows::{Ranks, Window};
 
@@ -81,41 +82,32 @@ impl ExactDensity {
 /// The harmonised loss: the mean or sum of the elements' losses, each times its `beta`; and its gradient, with `beta` as
 /// a constant.
 ///
-/// `kernel` gives the loss of a value and a target, and its derivative in the value, whose size is the gradient norm.
-///
 /// A first pass writes the norms down; their windows are counted; a second computes losses and derivatives once more,
 /// which is cheaper than to keep them, and multiplies them.
 pub(crate) fn exact_sum<T: Real>(
     inputs: &Inputs<T>,
     density: ExactDensity,
     output: Output<T>,
-    kernel: impl Fn(f32, f32) -> (f32, f32) + Sync,
+    kernel: impl Harmonised,
 ) -> Result<f64, LossError> {
     density.check(inputs.len())?;
     let ranks = ranks(
         inputs,
         #[inline(always)]
-        |value, target| kernel(value, target).1,
+        move |value, target| kernel.terms(value, target).1,
     )?;
     let (window, most) = (Window::of_bins(density.bins), density.most(ranks.len()));
     let scale = scale_of(&output, ranks.len() as u64);
-    write(
-        inputs,
-        output,
-        scale,
-        kernel,
-        #[inline(always)]
-        |block, terms| {
-            let length = block.values.len();
-            let (slopes, factors) = (&mut terms.slopes[..length], &mut terms.factors[..length]);
-            let mut norms = [0.0; BLOCK];
-            let norms = &mut norms[..length];
-            for (norm, slope) in norms.iter_mut().zip(&*slopes) {
-                *norm = slope.abs();
-            }
-            write_factors(window, norms, &ranks, most, factors);
-        },
-    )
+    let factors = |block: &Block, terms: &mut Terms| {
+        let length = block.values.len();
+        let Terms { slopes, factors, room, .. } = terms;
+        let (slopes, factors, norms) = (&slopes[..length], &mut factors[..length], &mut room[..length]);
+        for (norm, slope) in norms.iter_mut().zip(slopes) {
+            *norm = slope.abs();
+        }
+        write_factors(window, norms, &ranks, most, factors);
+    };
+    write(inputs, output, scale, &Separate { kernel: move |value, target| kernel.terms(value, target), factors })
 }
 
 /// The factor of each of the `norms`, of which NaN takes no part, and how many do.
@@ -155,10 +147,11 @@ fn ranks<T: Real>(inputs: &Inputs<T>, slope: impl Fn(f32, f32) -> f32 + Sync) ->
     Ranks::of(inputs.len(), |range, norms| {
         vectorised(
             #[inline(always)]
-            || {
+            |_| {
                 let (start, mut room) = (range.start, Room::new());
                 for at in ranges(range) {
-                    let block = inputs.block(at.clone(), Weighing::Gates, &mut room)?;
+                    let block = inputs.block(at.clone(), Weighing::Gates, &mut room);
+                    inputs.check_targets(&block)?;
                     write_norms(&block, &slope, &mut norms[at.start - start..at.end - start]);
                 }
                 Ok(())
@@ -169,9 +162,11 @@ fn ranks<T: Real>(inputs: &Inputs<T>, slope: impl Fn(f32, f32) -> f32 + Sync) ->
 
 #[inline(always)]
 fn write_norms(block: &Block, slope: &impl Fn(f32, f32) -> f32, norms: &mut [f32]) {
-    for (norm, (&value, &target)) in norms.iter_mut().zip(block.values.iter().zip(block.targets)) {
-        *norm = (*slope)(value, target).abs();
-    }
+    block.map(
+        #[inline(always)]
+        move |value, target| (*slope)(value, target).abs(),
+        norms,
+    );
     if let Some(weights) = block.weights {
         for (norm, &weight) in norms.iter_mut().zip(weights) {
             *norm = if weight > 0.0 { *norm } else { f32::NAN };

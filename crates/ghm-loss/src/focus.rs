@@ -51,13 +51,13 @@ pub(crate) fn focused_sum<T: Real>(
             inputs,
             output,
             #[inline(always)]
-            |logit, target| loss.terms(logit, target, Square),
+            move |logit, target| loss.terms(logit, target, Square),
         );
     }
     weighted_sum(
         inputs,
         output,
         #[inline(always)]
-        |logit, target| loss.terms(logit, target, Exponent(exponent)),
+        move |logit, target| loss.terms(logit, target, Exponent(exponent)),
     )
 }

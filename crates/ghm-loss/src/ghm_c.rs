@@ -3,7 +3,7 @@
 use crate::blocks::Inputs;
 use crate::error::LossError;
 use crate::examples::Examples;
-use crate::harmonise::{Density, harmonised_sum};
+use crate::harmonise::{Density, Harmonised, harmonised_sum};
 use crate::logistic::Logistic;
 use crate::output::Output;
 use crate::real::Real;
@@ -40,12 +40,19 @@ pub fn ghm_c<'d, 'o, T: Real>(
     output: impl Into<Output<'o, T>>,
 ) -> Result<f64, LossError> {
     let inputs = Inputs::of_logits(examples)?;
-    harmonised_sum(&inputs, density.into(), output.into(), terms)
+    harmonised_sum(&inputs, density.into(), output.into(), CrossEntropy)
 }
 
-/// Loss and derivative of one logit.
-#[inline(always)]
-pub(crate) fn terms(logit: f32, target: f32) -> (f32, f32) {
-    let terms = Logistic::new(logit, target);
-    (terms.cross_entropy, terms.slope)
+/// Binary cross entropy, to be harmonised.
+#[derive(Clone, Copy)]
+pub(crate) struct CrossEntropy;
+
+impl Harmonised for CrossEntropy {
+    const LOGITS: bool = true;
+
+    #[inline(always)]
+    fn terms(self, logit: f32, target: f32) -> (f32, f32) {
+        let terms = Logistic::new(logit, target);
+        (terms.cross_entropy, terms.slope)
+    }
 }

@@ -26,9 +26,11 @@
 //! | `overlap` | what is measured on two boxes, with derivatives |
 //! | `boxes` | checked boxes, and the pass of a sum over them |
 //! | `histogram`, `sums`, `harmonise` | the pass that counts, the pass that writes, and both together |
-//! | `blocks` | checked slices, handed out in blocks of fixed size |
+//! | `blocks`, `block` | checked slices, handed out in blocks of fixed size; such a block |
 //! | `vector` | loops compiled for each width of vectors |
-//! | `edges`, `logistic` | the bin of a gradient norm; sigmoid and cross entropy of one logit |
+//! | `logistic`, `number` | sigmoid and cross entropy of one logit; of one number or of the sixteen of a register |
+//! | `edges`, `logit_edges`, `places` | the bin of a gradient norm, of a logit, of each element of a block |
+//! | `registers`, `tally` | the same for few bins in registers of AVX-512, and counting there |
 //! | `largest` | finding the largest of many numbers without sorting them |
 //! | `error` | [`LossError`], what can be wrong with the input |
 //!
@@ -69,6 +71,7 @@ struct Readme;
 mod asl1;
 mod balanced_cross_entropy;
 mod balanced_l1;
+mod block;
 mod blocks;
 mod boxes;
 mod ciou;
@@ -89,16 +92,23 @@ mod harmonise;
 mod histogram;
 mod largest;
 mod logistic;
+mod logit_edges;
+mod number;
 mod ohem;
 mod output;
 mod overlap;
+mod places;
 mod quality_focal;
 mod real;
 mod regions;
+#[cfg(target_arch = "x86_64")]
+mod registers;
 mod rows;
 mod smooth_l1;
 mod softmax;
 mod sums;
+#[cfg(target_arch = "x86_64")]
+mod tally;
 mod targets;
 mod varifocal;
 mod vector;

@@ -3,14 +3,15 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{Block, Inputs, Room, Weighing, ranges};
+use crate::block::{Block, BlockTargets, Room};
+use crate::blocks::{Inputs, Weighing, ranges};
 use crate::error::{LossError, expect_setting};
 use crate::examples::Examples;
 use crate::largest::{CHUNK, Largest};
 use crate::logistic::Logistic;
 use crate::output::{Output, Reduction};
 use crate::real::Real;
-use crate::sums::{Terms, write};
+use crate::sums::{Separate, Terms, write};
 use crate::vector::vectorised;
 
 /// Which examples count in [`ohem`]. There is no default: how many are enough depends on how many a call has.
@@ -75,16 +76,17 @@ pub fn ohem<'o, T: Real>(
         Reduction::Sum => f64::from(output.scale),
         Reduction::Mean => f64::from(output.scale) / chosen.max(1) as f64,
     };
-    write(&inputs, output, scale, cross_entropy_and_slope, |block, terms| {
+    let factors = |block: &Block, terms: &mut Terms| {
         let length = block.values.len();
         terms.factors[..length].copy_from_slice(&ranks[block.start..block.start + length]);
         // Those that take no part in the sum are 0 by choice and not by product.
-        let Terms { losses, slopes, factors } = terms;
+        let Terms { losses, slopes, factors, .. } = terms;
         for (factor, (loss, slope)) in factors[..length].iter().zip(losses.iter_mut().zip(slopes)) {
             *loss = if *factor > 0.0 { *loss } else { 0.0 };
             *slope = if *factor > 0.0 { *slope } else { 0.0 };
         }
-    })
+    };
+    write(&inputs, output, scale, &Separate { kernel: cross_entropy_and_slope, factors })
 }
 
 impl OhemConfig {
@@ -119,10 +121,11 @@ fn rank<T: Real>(inputs: &Inputs<T>, config: OhemConfig) -> Result<(Vec<f32>, us
         let (start, mut positives) = (index * CHUNK, 0);
         vectorised(
             #[inline(always)]
-            || {
+            |_| {
                 let mut room = Room::new();
                 for at in ranges(start..start + ranks.len()) {
-                    let block = inputs.block(at.clone(), Weighing::Weights, &mut room)?;
+                    let block = inputs.block(at.clone(), Weighing::Weights, &mut room);
+                    inputs.check_targets(&block)?;
                     positives += rank_block(&block, config, &mut ranks[at.start - start..at.end - start]);
                 }
                 Ok(positives)
@@ -137,18 +140,25 @@ fn rank<T: Real>(inputs: &Inputs<T>, config: OhemConfig) -> Result<(Vec<f32>, us
 #[inline(always)]
 fn rank_block(block: &Block, config: OhemConfig, ranks: &mut [f32]) -> usize {
     let positives_compete = matches!(config, OhemConfig::Hardest { .. });
-    for ((rank, &logit), &target) in ranks.iter_mut().zip(block.values).zip(block.targets) {
-        let cross_entropy = Logistic::new(logit, target).cross_entropy;
-        let competes = cross_entropy <= f32::MAX && (positives_compete || target == 0.0);
-        *rank = if competes { cross_entropy } else { ALWAYS };
-    }
+    block.map(
+        #[inline(always)]
+        |logit, target| {
+            let cross_entropy = Logistic::new(logit, target).cross_entropy;
+            let competes = cross_entropy <= f32::MAX && (positives_compete || target == 0.0);
+            if competes { cross_entropy } else { ALWAYS }
+        },
+        ranks,
+    );
     if let Some(weights) = block.weights {
         for (rank, &weight) in ranks.iter_mut().zip(weights) {
             *rank = if weight > 0.0 { *rank } else { NEVER };
         }
     }
-    let takes_part = ranks.iter().map(|&rank| rank >= 0.0);
-    takes_part.zip(block.targets).filter(|&(takes_part, &target)| takes_part && target > 0.0).count()
+    let takes_part = |at: &usize| ranks[*at] >= 0.0;
+    match block.targets {
+        BlockTargets::Dense(targets) => (0..ranks.len()).filter(takes_part).filter(|&at| targets[at] > 0.0).count(),
+        BlockTargets::Ones(ones) => ones.iter().map(|&one| usize::from(one)).filter(takes_part).count(),
+    }
 }
 
 /// In place of each rank 1 where the element counts and 0 where not; how many count.

@@ -20,6 +20,14 @@ pub(crate) mod sealed {
         /// `values` as f32, in `room` (as long) unless they are.
         fn widened<'b>(values: &'b [Self], room: &'b mut [f32]) -> &'b [f32];
 
+        /// `values` times `factors` times `scale`, rounded to the nearest, into `result`, as long; what is too large becomes
+        /// the largest there is. The values are of no use afterwards.
+        fn write_products(values: &mut [f32], factors: &[f32], scale: f32, result: &mut [Self]);
+
+        /// Has `write` write numbers, and rounds them to the nearest into `result`. They go to `room`, as long, first, unless
+        /// they are f32, where none may be beyond the range. Returns what `write` does.
+        fn through<R>(result: &mut [Self], room: &mut [f32], write: impl FnOnce(&mut [f32]) -> R) -> R;
+
         /// `values` rounded to the nearest into `result`, as long; too large ones to the largest there is.
         fn narrow(values: &mut [f32], result: &mut [Self]);
     }
@@ -29,6 +37,18 @@ impl sealed::Sealed for f32 {
     #[inline(always)]
     fn widened<'b>(values: &'b [Self], _: &'b mut [f32]) -> &'b [f32] {
         values
+    }
+
+    #[inline(always)]
+    fn write_products(values: &mut [f32], factors: &[f32], scale: f32, result: &mut [Self]) {
+        for (result, (&value, &factor)) in result.iter_mut().zip(values.iter().zip(factors)) {
+            *result = held(value * (factor * scale), f32::MAX);
+        }
+    }
+
+    #[inline(always)]
+    fn through<R>(result: &mut [Self], _: &mut [f32], write: impl FnOnce(&mut [f32]) -> R) -> R {
+        write(result)
     }
 
     #[inline(always)]
@@ -45,6 +65,21 @@ macro_rules! half_as_real {
             fn widened<'b>(values: &'b [Self], room: &'b mut [f32]) -> &'b [f32] {
                 values.convert_to_f32_slice(room);
                 room
+            }
+
+            #[inline(always)]
+            fn write_products(values: &mut [f32], factors: &[f32], scale: f32, result: &mut [Self]) {
+                for (value, &factor) in values.iter_mut().zip(factors) {
+                    *value *= factor * scale;
+                }
+                Self::narrow(values, result);
+            }
+
+            #[inline(always)]
+            fn through<R>(result: &mut [Self], room: &mut [f32], write: impl FnOnce(&mut [f32]) -> R) -> R {
+                let outcome = write(room);
+                Self::narrow(room, result);
+                outcome
             }
 
             fn narrow(values: &mut [f32], result: &mut [Self]) {
@@ -69,8 +104,8 @@ pub(crate) fn held(value: f32, most: f32) -> f32 {
 /// `prediction - target`, finite where both are: f32's largest number stands for what is larger.
 #[inline(always)]
 pub(crate) fn difference(prediction: f32, target: f32) -> f32 {
-    let (difference, finite) = (prediction - target, prediction.is_finite() & target.is_finite());
-    if finite { held(difference, f32::MAX) } else { difference }
+    let finite = prediction.is_finite() & target.is_finite();
+    held(prediction - target, if finite { f32::MAX } else { f32::INFINITY })
 }
 
 #[cfg(test)]

@@ -1,12 +1,22 @@
 //! The bins of each class, and what each multiplies its examples by.
 
-use crate::blocks::{BLOCK, Block, Inputs};
+#[cfg(target_arch = "x86_64")]
+use pulp::x86::V4;
+
+use crate::block::{BLOCK, Block};
+use crate::blocks::Inputs;
 use crate::density::{Between, DensityConfig};
 use crate::edges::bin_of;
 use crate::error::{LossError, expect_length, expect_setting};
-use crate::real::Real;
+use crate::harmonise::Harmonised;
+use crate::logit_edges::{LogitEdges, NARROW, logit_edges};
+use crate::places::write_places;
+use crate::real::{Real, held};
+#[cfg(target_arch = "x86_64")]
+use crate::registers::Factors;
 use crate::sums::Terms;
 use crate::targets::Targets;
+use crate::vector::Level;
 
 /// The most bins a density may have. Every task of a counting pass keeps a histogram of this length, for each class.
 pub const MAX_BINS: usize = 10_000;
@@ -49,6 +59,11 @@ impl Regions {
             (1..=most).contains(&classes)
         })?;
         Ok(Self { bins: config.bins, classes })
+    }
+
+    /// The edges of the bins as logits, where the bins are few and those of all classes.
+    pub fn logit_edges(self) -> Option<LogitEdges> {
+        (self.classes == 1 && self.bins <= NARROW).then(|| logit_edges(self.bins))
     }
 
     /// All bins of all classes.
@@ -102,15 +117,25 @@ impl BinWeights {
         self.cap / self.examples.max(1) as f64
     }
 
-    /// The factors, to be looked up.
-    pub(crate) fn lookup(&self) -> Lookup {
+    /// `scale` times the factors, to be looked up.
+    pub(crate) fn lookup(&self, scale: f64) -> Lookup {
         let entries = match self.between {
-            Between::Step => self.factors(),
+            Between::Step => self.factors().into_iter().map(|factor| scale * factor).collect(),
             Between::Blend => self.densities.clone(),
         };
-        let mut table: Vec<f32> = entries.iter().map(|&entry| entry as f32).collect();
+        let mut table: Vec<f32> = entries.iter().map(|&entry| held(entry as f32, f32::MAX)).collect();
+        // An infinite logit may be taken for one of the bin behind the last.
+        table.push(table.last().copied().unwrap_or_default());
         table.resize(table.len().max(SHORT), 0.0);
-        Lookup { regions: self.regions, between: self.between, table, most: self.most() as f32 }
+        let edges = self.regions.logit_edges();
+        Lookup {
+            regions: self.regions,
+            between: self.between,
+            table,
+            most: self.most() as f32,
+            scale: scale as f32,
+            edges,
+        }
     }
 }
 
@@ -122,17 +147,24 @@ pub(crate) struct Lookup {
     table: Vec<f32>,
     /// The largest factor.
     most: f32,
+    /// What blended factors are multiplied by.
+    scale: f32,
+    /// Where the bins begin as logits, where there are few.
+    edges: Option<LogitEdges>,
 }
 
 impl Lookup {
     /// The factors of the elements of a block, by the size of their slopes.
     #[inline(always)]
-    pub fn factors(&self, block: &Block, terms: &mut Terms) {
+    pub fn factors(&self, level: Level, block: &Block, kernel: impl Harmonised, terms: &mut Terms) {
         let length = block.values.len();
-        let (slopes, factors) = (&terms.slopes[..length], &mut terms.factors[..length]);
-        match self.between {
-            Between::Step => self.steps(block.start, slopes, factors),
-            Between::Blend => self.blends(block.start, slopes, factors),
+        match (self.between, level) {
+            #[cfg(target_arch = "x86_64")]
+            (Between::Step, Level::Avx512(avx512)) if self.is_narrow() => {
+                self.narrow_steps(avx512, block, kernel, terms);
+            }
+            (Between::Step, _) => self.steps(block, kernel, &terms.slopes[..length], &mut terms.factors[..length]),
+            (Between::Blend, _) => self.blends(block.start, &terms.slopes[..length], &mut terms.factors[..length]),
         }
     }
 
@@ -148,15 +180,72 @@ impl Lookup {
         }
     }
 
+    /// Losses and gradient of a block at once, where the bins are few, the level has registers for them, and every target
+    /// is 0 or 1: factor times loss, and factor times slope. `None` where that is not so.
     #[inline(always)]
-    fn steps(&self, start: usize, slopes: &[f32], factors: &mut [f32]) {
+    pub fn write<K: Harmonised>(
+        &self,
+        level: Level,
+        block: &Block,
+        terms: &mut Terms,
+        gradient: &mut [f32; BLOCK],
+    ) -> Option<()> {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(avx512) if K::LOGITS && self.is_narrow() && block.only_gates => {
+                let (factors, Terms { losses, slopes, room, .. }) = (self.narrow_factors()?, terms);
+                let logits = block.wrong_logits(room)?;
+                if block.weights.is_none() {
+                    factors.write(avx512, logits, (losses, gradient));
+                    block.turn_ones(gradient);
+                } else {
+                    *slopes = *logits;
+                    block.shut(0.0, slopes);
+                    factors.write(avx512, slopes, (losses, gradient));
+                    block.turn_ones(gradient);
+                    block.shut(0.0, losses);
+                    block.shut(0.0, gradient);
+                }
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the table is one for registers.
+    fn is_narrow(&self) -> bool {
+        self.edges.is_some() && self.between == Between::Step
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn narrow_factors(&self) -> Option<Factors> {
+        Some(Factors::new(self.edges.as_ref()?, self.table.first_chunk()?, self.regions.bins))
+    }
+
+    /// From tables in registers.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn narrow_steps<K: Harmonised>(&self, avx512: V4, block: &Block, kernel: K, terms: &mut Terms) {
+        let Some(table) = self.narrow_factors() else { return };
+        let Terms { slopes, factors, room, .. } = terms;
+        match block.wrong_logits(room).filter(|_| K::LOGITS) {
+            Some(logits) => table.of_logits(avx512, logits, slopes, factors),
+            None => {
+                let (mut places, length) = ([0; BLOCK], block.values.len());
+                write_places(block, kernel, &slopes[..length], self.regions.bins, &mut places[..length]);
+                table.at_places(avx512, &places, factors);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn steps(&self, block: &Block, kernel: impl Harmonised, slopes: &[f32], factors: &mut [f32]) {
         // All bins first: that loop becomes vector code, the one that looks factors up need not.
         let mut places = [0; BLOCK];
         let places = &mut places[..slopes.len()];
-        for (place, slope) in places.iter_mut().zip(slopes) {
-            *place = bin_of(slope.abs(), self.regions.bins as f32);
-        }
-        self.regions.move_to_classes(start, places, u32::MAX);
+        write_places(block, kernel, slopes, self.regions.bins, places);
+        self.regions.move_to_classes(block.start, places, u32::MAX);
         match self.table.first_chunk::<SHORT>() {
             // Without a check of the place: this loop becomes vector code as well.
             Some(table) if self.regions.count() <= SHORT => {
@@ -204,7 +293,7 @@ impl Lookup {
         let factor = 1.0 / (low * (1.0 - share) + high * share);
         let factor = if factor < self.most { factor } else { self.most };
         // Nothing is known of a bin that has never held an example, nor of its neighbour.
-        if factor < f32::INFINITY { factor } else { 0.0 }
+        if factor < f32::INFINITY { factor * self.scale } else { 0.0 }
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::blocks::chunk_of;
 use crate::error::{LossError, expect_length};
 use crate::examples::{Examples, Gate};
-use crate::logistic::exp_of_negative;
+use crate::logistic::exp_of_minus;
 use crate::output::Output;
 use crate::real::Real;
 use crate::regions::Regions;
@@ -120,7 +120,7 @@ impl<'r> Row<'r> {
         let largest =
             logits.iter().fold(f32::NEG_INFINITY, |largest, &logit| if logit > largest { logit } else { largest });
         for (exp, &logit) in exps.iter_mut().zip(logits) {
-            *exp = exp_of_negative(logit - largest);
+            *exp = exp_of_minus(largest - logit);
         }
         let own = f64::from(exps[class]);
         exps[class] = 0.0;

@@ -29,7 +29,7 @@ pub fn smooth_l1<'o, T: Real>(
         &inputs,
         output.into(),
         #[inline(always)]
-        |prediction, target| {
+        move |prediction, target| {
             let d = difference(prediction, target);
             if d.abs() < beta { (0.5 * d * (d / beta), d / beta) } else { (d.abs() - 0.5 * beta, sign(d)) }
         },
@@ -50,7 +50,7 @@ pub fn l1<'o, T: Real>(examples: &Examples<T>, output: impl Into<Output<'o, T>>)
         &inputs,
         output.into(),
         #[inline(always)]
-        |prediction, target| {
+        move |prediction, target| {
             let d = difference(prediction, target);
             (d.abs(), sign(d))
         },

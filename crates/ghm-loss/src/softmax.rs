@@ -91,7 +91,7 @@ pub fn softmax_ghm_c<'d, 'o, T: Real>(
         }
     };
     rows.check_classes(weights.regions)?;
-    let (lookup, by_class) = (weights.lookup(), weights.regions.classes > 1);
+    let (lookup, by_class) = (weights.lookup(1.0), weights.regions.classes > 1);
     let scale = scale_of(&output, weights.examples);
     Ok(write(&rows, output, scale, |_, row| lookup.factor(row.norm(norm), if by_class { row.class } else { 0 })))
 }
@@ -114,7 +114,7 @@ fn norms<T: Real>(rows: &Rows<T>, norm: SoftmaxNorm) -> Vec<f32> {
         let start = chunk * rows.chunk();
         vectorised(
             #[inline(always)]
-            || {
+            |_| {
                 rows.for_each(start..start + norms.len(), |index, row| {
                     norms[index - start] = row.map_or(f32::NAN, |row| row.norm(norm));
                 });
@@ -138,7 +138,7 @@ fn write<T: Real>(rows: &Rows<T>, output: Output<T>, scale: f64, factor: impl Fn
         .map(|part| {
             vectorised(
                 #[inline(always)]
-                || write_part(rows, part, scale, &factor),
+                |_| write_part(rows, part, scale, &factor),
             )
         })
         .collect();

@@ -2,11 +2,12 @@
 
 use rayon::prelude::*;
 
-use crate::blocks::{BLOCK, Block, Inputs, Room, Weighing, chunk_of, ranges};
+use crate::block::{BLOCK, Block, Room};
+use crate::blocks::{Inputs, Weighing, chunk_of, ranges};
 use crate::error::LossError;
 use crate::output::{Output, Reduction};
 use crate::real::{Real, held};
-use crate::vector::vectorised;
+use crate::vector::{Level, vectorised};
 
 /// What a kernel made of a block: room for [`BLOCK`] elements, of which the first are used.
 pub(crate) struct Terms {
@@ -16,6 +17,23 @@ pub(crate) struct Terms {
     pub slopes: [f32; BLOCK],
     /// What both are multiplied by beside the weights.
     pub factors: [f32; BLOCK],
+    /// Room for what factors are found by.
+    pub room: [f32; BLOCK],
+}
+
+/// Room for a block and what becomes of it.
+struct Scratch {
+    terms: Terms,
+    room: Room,
+    narrow: [f32; BLOCK],
+}
+
+impl Scratch {
+    fn new() -> Box<Self> {
+        let none = [0.0; BLOCK];
+        let terms = Terms { losses: none, slopes: none, factors: none, room: none };
+        Box::new(Self { terms, room: Room::new(), narrow: none })
+    }
 }
 
 /// The part of the output that belongs to one chunk.
@@ -25,26 +43,69 @@ struct Part<'a, T> {
     losses: Option<&'a mut [f32]>,
 }
 
+/// What the elements of a block become.
+pub(crate) trait BlockLoss: Sync {
+    /// Their losses, slopes and factors.
+    fn write_terms(&self, level: Level, block: &Block, terms: &mut Terms);
+
+    /// All at once, for a whole block, where that can be done: factor times loss in place of the losses, and in `gradient`
+    /// factor times slope. With `None` nothing is to be found there. Only where [`write`] has no scale beside the factors.
+    #[inline(always)]
+    fn write_gradient(
+        &self,
+        _level: Level,
+        _block: &Block,
+        _terms: &mut Terms,
+        _gradient: &mut [f32; BLOCK],
+    ) -> Option<()> {
+        None
+    }
+}
+
+/// A kernel, which gives the loss of a value and a target and its derivative in the value, and what finds the factors of a
+/// block from its losses and slopes.
+///
+/// What the kernel captures it owns: a setting behind a reference might change with every result that is written, as far as
+/// the compiler knows, and is read anew.
+pub(crate) struct Separate<K, F> {
+    pub kernel: K,
+    pub factors: F,
+}
+
+impl<K, F> BlockLoss for Separate<K, F>
+where
+    K: Fn(f32, f32) -> (f32, f32) + Copy + Sync,
+    F: Fn(&Block, &mut Terms) + Sync,
+{
+    #[inline(always)]
+    fn write_terms(&self, _: Level, block: &Block, terms: &mut Terms) {
+        terms.apply(self.kernel, block);
+        (self.factors)(block, terms);
+    }
+}
+
+impl Terms {
+    /// The losses and slopes of a block.
+    #[inline(always)]
+    pub fn apply(&mut self, kernel: impl Fn(f32, f32) -> (f32, f32) + Copy, block: &Block) {
+        let length = block.values.len();
+        block.map_pairs(kernel, &mut self.losses[..length], &mut self.slopes[..length]);
+    }
+}
+
 /// A loss that is a mean or a sum over elements, each loss times its weight.
 ///
-/// `kernel` gives the loss of a value and a target, and its derivative in the value.
+/// `kernel` is that of [`Separate`].
 pub(crate) fn weighted_sum<T: Real>(
     inputs: &Inputs<T>,
     output: Output<T>,
-    kernel: impl Fn(f32, f32) -> (f32, f32) + Sync,
+    kernel: impl Fn(f32, f32) -> (f32, f32) + Copy + Sync,
 ) -> Result<f64, LossError> {
     let scale = match output.reduction {
         Reduction::Sum => f64::from(output.scale),
         Reduction::Mean => f64::from(output.scale) / taking_part(inputs)?.max(1) as f64,
     };
-    write(
-        inputs,
-        output,
-        scale,
-        kernel,
-        #[inline(always)]
-        |_, terms| terms.factors.fill(1.0),
-    )
+    write(inputs, output, scale, &Separate { kernel, factors: |_: &Block, terms: &mut Terms| terms.factors.fill(1.0) })
 }
 
 /// How many elements take part.
@@ -57,7 +118,8 @@ pub(crate) fn taking_part<T: Real>(inputs: &Inputs<T>) -> Result<usize, LossErro
         let mut count = 0;
         let mut room = Room::new();
         for at in ranges(index * chunk..((index + 1) * chunk).min(inputs.len())) {
-            let block = inputs.block(at, Weighing::Gates, &mut room)?;
+            let block = inputs.block(at, Weighing::Gates, &mut room);
+            inputs.check_targets(&block)?;
             let open = |weights: &[f32]| weights.iter().filter(|&&weight| weight > 0.0).count();
             count += block.weights.map_or(block.values.len(), open);
         }
@@ -69,22 +131,20 @@ pub(crate) fn taking_part<T: Real>(inputs: &Inputs<T>) -> Result<usize, LossErro
 
 /// `scale` times the sum over elements of weight times factor times loss; its gradient, with the factors as constants.
 ///
-/// `kernel` is as in [`weighted_sum`]; `factors` finds the factors of a block from its losses and slopes. Elements whose
-/// weight is not above 0 add nothing and have gradient 0, whatever they hold.
+/// Elements whose weight is not above 0 add nothing and have gradient 0, whatever they hold.
 pub(crate) fn write<T: Real>(
     inputs: &Inputs<T>,
     output: Output<T>,
     scale: f64,
-    kernel: impl Fn(f32, f32) -> (f32, f32) + Sync,
-    factors: impl Fn(&Block, &mut Terms) + Sync,
+    loss: &impl BlockLoss,
 ) -> Result<f64, LossError> {
     inputs.check_output(&output)?;
     let sums: Vec<Result<f64, LossError>> = parts(output)
         .into_par_iter()
-        .map(|part| {
+        .map_init(Scratch::new, |scratch, part| {
             vectorised(
                 #[inline(always)]
-                || write_part(inputs, part, scale, &kernel, &factors),
+                |level| write_part(level, inputs, part, scale, (loss, scratch)),
             )
         })
         .collect();
@@ -106,48 +166,50 @@ fn parts<T>(output: Output<T>) -> Vec<Part<T>> {
 
 #[inline(always)]
 fn write_part<T: Real>(
+    level: Level,
     inputs: &Inputs<T>,
     part: Part<T>,
     scale: f64,
-    kernel: &impl Fn(f32, f32) -> (f32, f32),
-    factors: &impl Fn(&Block, &mut Terms),
+    (loss, scratch): (&impl BlockLoss, &mut Scratch),
 ) -> Result<f64, LossError> {
     let Part { start, gradient, mut losses } = part;
-    let mut terms = Terms { losses: [0.0; BLOCK], slopes: [0.0; BLOCK], factors: [0.0; BLOCK] };
-    let (mut room, mut sum) = (Room::new(), 0.0);
+    let Scratch { terms, room, narrow } = scratch;
+    let mut value = 0.0;
     for range in ranges(start..start + gradient.len()) {
-        let block = inputs.block(range, Weighing::Weights, &mut room)?;
-        let length = block.values.len();
-        apply(kernel, &block, &mut terms);
-        // Through the reference, so that the closure itself is inlined and not a call through it.
-        (*factors)(&block, &mut terms);
-        let Terms { losses: own, slopes, factors } = &mut terms;
-        let (own, slopes, factors) = (&mut own[..length], &mut slopes[..length], &mut factors[..length]);
+        let at = range.start - start..range.end - start;
+        let block = inputs.block(range, Weighing::Weights, room);
+        inputs.check_targets(&block)?;
+        if at.len() == BLOCK && losses.is_none() {
+            let done = T::through(
+                &mut gradient[at.clone()],
+                narrow,
+                #[inline(always)]
+                |gradient| {
+                    loss.write_gradient(level, &block, terms, gradient.first_chunk_mut()?)?;
+                    let sum = sum_by_fours(&terms.losses);
+                    sum.is_finite().then_some(sum)
+                },
+            );
+            if let Some(done) = done {
+                value += done;
+                continue;
+            }
+        }
+        loss.write_terms(level, &block, terms);
+        let Terms { losses: own, slopes, factors, room: products } = terms;
+        let (own, slopes, factors) = (&mut own[..at.len()], &mut slopes[..at.len()], &mut factors[..at.len()]);
         if let Some(weights) = block.weights {
             weigh(weights, own, slopes, factors);
         }
-        sum += sum_of_products(own, factors);
-        let at = block.start - start..block.start - start + length;
+        value += sum_of_products(own, factors, &mut products[..at.len()]);
         if let Some(losses) = &mut losses {
             for (result, (&loss, &factor)) in losses[at.clone()].iter_mut().zip(own.iter().zip(&*factors)) {
                 *result = held((scale * f64::from(factor) * f64::from(loss)) as f32, f32::MAX);
             }
         }
-        for (slope, &factor) in slopes.iter_mut().zip(&*factors) {
-            *slope *= factor * scale as f32;
-        }
-        T::narrow(slopes, &mut gradient[at]);
+        T::write_products(slopes, factors, scale as f32, &mut gradient[at]);
     }
-    Ok(sum)
-}
-
-/// The losses of a block and their derivatives.
-#[inline(always)]
-fn apply(kernel: &impl Fn(f32, f32) -> (f32, f32), block: &Block, terms: &mut Terms) {
-    let inputs = block.values.iter().zip(block.targets);
-    for ((&value, &target), (loss, slope)) in inputs.zip(terms.losses.iter_mut().zip(&mut terms.slopes)) {
-        (*loss, *slope) = (*kernel)(value, target);
-    }
+    Ok(value)
 }
 
 /// Factors times weights; loss and slope 0 where the weight is not above 0, whatever stands there.
@@ -163,20 +225,33 @@ fn weigh(weights: &[f32], losses: &mut [f32], slopes: &mut [f32], factors: &mut 
     }
 }
 
-/// The sum in f64 of `losses` times `factors`, always in the same order: sixteen running sums, so that the additions
-/// need not wait for each other.
+/// The sum in f64 of `losses` times `factors`, always in the same order; `room` is as long.
 #[inline(always)]
-fn sum_of_products(losses: &[f32], factors: &[f32]) -> f64 {
+fn sum_of_products(losses: &[f32], factors: &[f32], room: &mut [f32]) -> f64 {
+    for (product, (&loss, &factor)) in room.iter_mut().zip(losses.iter().zip(factors)) {
+        *product = loss * factor;
+    }
+    let sum = sum_by_fours(room);
+    // Large products, or four of them together, may be beyond the range of f32.
+    if sum.is_finite() { sum } else { losses.iter().zip(factors).map(|(&l, &f)| f64::from(l) * f64::from(f)).sum() }
+}
+
+/// The sum in f64, always in the same order: sixteen running sums, so that the additions need not wait for each other. Four
+/// terms are added up in f32 first, as each conversion costs as much as several additions.
+#[inline(always)]
+fn sum_by_fours(terms: &[f32]) -> f64 {
     const SUMS: usize = 16;
-    let ((losses, more_losses), (factors, more_factors)) = (losses.as_chunks::<SUMS>(), factors.as_chunks::<SUMS>());
+    let (whole, rest) = terms.as_chunks::<{ 4 * SUMS }>();
     let mut sums = [0.0f64; SUMS];
-    for (losses, factors) in losses.iter().zip(factors) {
-        for (sum, (&loss, &factor)) in sums.iter_mut().zip(losses.iter().zip(factors)) {
-            *sum += f64::from(loss) * f64::from(factor);
+    for terms in whole {
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            let (low, high) = (terms[lane] + terms[SUMS + lane], terms[2 * SUMS + lane] + terms[3 * SUMS + lane]);
+            *sum += f64::from(low + high);
         }
     }
-    for (sum, (&loss, &factor)) in sums.iter_mut().zip(more_losses.iter().zip(more_factors)) {
-        *sum += f64::from(loss) * f64::from(factor);
+    let mut sum: f64 = sums.iter().sum();
+    for &term in rest {
+        sum += f64::from(term);
     }
-    sums.iter().sum()
+    sum
 }

@@ -5,7 +5,8 @@ use crate::error::{LossError, expect_length};
 /// Row of [`Targets::ClassIndex`] that belongs to no class: all its targets are 0.
 pub const BACKGROUND: i32 = -1;
 
-/// Row of [`Targets::ClassIndex`] that takes no part: it is not counted, adds nothing and its gradient is 0.
+/// Row of [`Targets::ClassIndex`] that takes no part: it is not counted, adds nothing and its gradient is 0. Nothing lies
+/// between it, [`BACKGROUND`] and the classes.
 pub const IGNORED: i32 = -2;
 
 /// Targets of `rows x classes` logits, laid out row after row.
@@ -36,9 +37,10 @@ fn check_rows(rows: &[i32], classes: usize, logits: usize) -> Result<(), LossErr
     if classes == 0 || rows.len().checked_mul(classes) != Some(logits) {
         return Err(LossError::Rows { rows: rows.len(), classes, logits });
     }
-    let known =
-        |entry: i32| entry == BACKGROUND || entry == IGNORED || usize::try_from(entry).is_ok_and(|c| c < classes);
-    match rows.iter().position(|&entry| !known(entry)) {
+    let most = i32::try_from(classes - 1).unwrap_or(i32::MAX);
+    // Without a branch first: this reads every row of every step.
+    let unknown = rows.iter().fold(false, |any, &entry| any | (entry < IGNORED) | (entry > most));
+    match rows.iter().position(|entry| unknown && !(IGNORED..=most).contains(entry)) {
         Some(row) => Err(LossError::ClassIndex { row, value: rows[row], classes }),
         None => Ok(()),
     }

@@ -127,8 +127,8 @@ fn ignored_rows_contribute_nothing_whatever_they_hold() {
     let whole = classification(&logits, Targets::ClassIndex { rows: &rows, classes: CLASSES }, None, 1.0);
     let alone = classification(&pick(&logits), Targets::ClassIndex { rows: &kept_rows, classes: CLASSES }, None, 1.0);
     for ((name, (value, gradient)), (_, (expected, expected_gradient))) in whole.iter().zip(&alone) {
-        // Chunks begin elsewhere, so sums are joined in another order.
-        assert!((value - expected).abs() <= 1e-12 * expected, "{name}: {value}, {expected}");
+        // Chunks begin elsewhere, so sums are joined in another order, by fours in f32 first.
+        assert!((value - expected).abs() <= 1e-8 * expected, "{name}: {value}, {expected}");
         assert_eq!(&pick(gradient), expected_gradient, "{name}");
         let others = (0..gradient.len()).filter(|index| rows[index / CLASSES] == IGNORED);
         assert!(others.into_iter().all(|index| gradient[index] == 0.0), "{name}");

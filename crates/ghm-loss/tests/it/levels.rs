@@ -57,8 +57,8 @@ fn assert_parts_are_the_whole(
         let mut expected = vec![f32::MAX; ROWS * CLASSES];
         let whole = loss(seed, (0, ROWS), (&mut by_whole).into(), &mut expected);
         assert!(gradient == expected, "{config:?}");
-        // Sums joined in another order.
-        assert!((value - whole).abs() <= 1e-12 * whole, "{config:?}: {value}, {whole}");
+        // Sums joined in another order, by fours in f32 first.
+        assert!((value - whole).abs() <= 1e-8 * whole, "{config:?}: {value}, {whole}");
         assert_eq!(by_parts, by_whole);
     }
 }

@@ -44,11 +44,11 @@ fn merged(bins: usize, shards: impl Iterator<Item = Counts>) -> Counts {
     sum
 }
 
-/// Gradients bit for bit; values to the rounding of sums that are joined in another order.
+/// Gradients bit for bit; values to the rounding of sums that are joined in another order, by fours in f32 first.
 fn assert_whole(shards: &[Outcome], whole: &Outcome) {
     assert!(shards.iter().flat_map(|(_, gradient)| gradient).eq(&whole.1));
     let value: f64 = shards.iter().map(|(value, _)| value).sum();
-    assert!((value - whole.0).abs() <= 1e-12 * whole.0, "{value}, {}", whole.0);
+    assert!((value - whole.0).abs() <= 1e-8 * whole.0, "{value}, {}", whole.0);
 }
 
 #[test]

@@ -98,7 +98,8 @@ fn the_mean_is_the_sum_over_the_number_that_take_part_whatever_they_weigh() {
         let (mean, sum) = (data.run(&examples, Reduction::Mean), data.run(&examples, Reduction::Sum));
         let count = (COUNT / 3 * 2) as f64;
         let name = data.config.name();
-        assert!((mean.0 * count - sum.0).abs() <= 1e-12 * sum.0, "{name}: {}, {}", mean.0, sum.0);
+        // The factors of the bins are rounded to f32 with the number of examples and without.
+        assert!((mean.0 * count - sum.0).abs() <= 1e-7 * sum.0, "{name}: {}, {}", mean.0, sum.0);
         let close = |(mean, sum): (&f32, &f32)| {
             (f64::from(*mean) * count - f64::from(*sum)).abs() <= 4e-7 * f64::from(sum.abs())
         };
