@@ -98,16 +98,21 @@ pub(crate) fn exact_sum<T: Real>(
     )?;
     let (window, most) = (Window::of_bins(density.bins), density.most(ranks.len()));
     let scale = scale_of(&output, ranks.len() as u64);
-    let factors = |block: &Block, terms: &mut Terms| {
-        let length = block.values.len();
-        let Terms { slopes, factors, room, .. } = terms;
-        let (slopes, factors, norms) = (&slopes[..length], &mut factors[..length], &mut room[..length]);
-        for (norm, slope) in norms.iter_mut().zip(slopes) {
-            *norm = slope.abs();
-        }
-        write_factors(window, norms, &ranks, most, factors);
-    };
-    write(inputs, output, scale, &Separate { kernel: move |value, target| kernel.terms(value, target), factors })
+    let loss = Separate::new(
+        #[inline(always)]
+        move |value, target| kernel.terms(value, target),
+        #[inline(always)]
+        |block, terms| {
+            let length = block.values.len();
+            let Terms { slopes, factors, room, .. } = terms;
+            let (slopes, factors, norms) = (&slopes[..length], &mut factors[..length], &mut room[..length]);
+            for (norm, slope) in norms.iter_mut().zip(slopes) {
+                *norm = slope.abs();
+            }
+            write_factors(window, norms, &ranks, most, factors);
+        },
+    );
+    write(inputs, output, scale, &loss)
 }
 
 /// The factor of each of the `norms`, of which NaN takes no part, and how many do.

@@ -26,11 +26,12 @@
 //! | `overlap` | what is measured on two boxes, with derivatives |
 //! | `boxes` | checked boxes, and the pass of a sum over them |
 //! | `histogram`, `sums`, `harmonise` | the pass that counts, the pass that writes, and both together |
+//! | `sum` | a sum in f64 of many f32 |
 //! | `blocks`, `block` | checked slices, handed out in blocks of fixed size; such a block |
 //! | `vector` | loops compiled for each width of vectors |
 //! | `logistic`, `number` | sigmoid and cross entropy of one logit; of one number or of the sixteen of a register |
 //! | `edges`, `logit_edges`, `places` | the bin of a gradient norm, of a logit, of each element of a block |
-//! | `registers`, `tally` | the same for few bins in registers of AVX-512, and counting there |
+//! | `registers`, `tally`, `prefetch` | the same for few bins in registers of AVX-512, counting there, and having memory ready |
 //! | `largest` | finding the largest of many numbers without sorting them |
 //! | `error` | [`LossError`], what can be wrong with the input |
 //!
@@ -98,6 +99,8 @@ mod ohem;
 mod output;
 mod overlap;
 mod places;
+#[cfg(target_arch = "x86_64")]
+mod prefetch;
 mod quality_focal;
 mod real;
 mod regions;
@@ -106,6 +109,7 @@ mod registers;
 mod rows;
 mod smooth_l1;
 mod softmax;
+mod sum;
 mod sums;
 #[cfg(target_arch = "x86_64")]
 mod tally;

@@ -69,10 +69,10 @@ fn ln_1p<N: Number>(e: N) -> N {
 /// Binary cross entropy of `logit` against target 0, and its derivative, the sigmoid: those of [`Logistic`].
 #[inline(always)]
 pub(crate) fn against_zero<N: Number>(logit: N) -> (N, N) {
-    let (size, one, positive) = (logit.size(), logit.of(1.0), logit.is_positive());
+    let size = logit.size();
     let e = exp_of_minus(size);
-    let wrong_side = N::choose(positive, one, logit.of(0.0));
-    (size.fused(wrong_side, ln_1p(e)), N::choose(positive, one, e) / (one + e))
+    let wrong_side = logit.of(0.0).one_where_positive(logit);
+    (size.fused(wrong_side, ln_1p(e)), e.one_where_positive(logit) / (e + e.of(1.0)))
 }
 
 /// Everything the losses of one logit are made of.

@@ -7,9 +7,6 @@ use std::ops::{Add, Div, Mul, Sub};
 pub(crate) trait Number:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
-    /// The outcome of a comparison.
-    type Truth: Copy;
-
     /// A constant, in every lane of a number like this one.
     fn of(self, constant: f32) -> Self;
 
@@ -22,19 +19,14 @@ pub(crate) trait Number:
     /// `most` where it is larger; NaN stays.
     fn at_most(self, most: f32) -> Self;
 
-    /// Whether it is 0 or more; NaN is not.
-    fn is_positive(self) -> Self::Truth;
-
-    /// One of two.
-    fn choose(truth: Self::Truth, yes: Self, no: Self) -> Self;
+    /// 1 in the lanes where `sign` is 0 or more; NaN is not.
+    fn one_where_positive(self, sign: Self) -> Self;
 
     /// Times `2^n`, for a whole number `n` from -126 to 127, which stands in the lowest bits of `with_n` as well.
     fn times_power(self, n: Self, with_n: Self) -> Self;
 }
 
 impl Number for f32 {
-    type Truth = bool;
-
     #[inline(always)]
     fn of(self, constant: f32) -> Self {
         constant
@@ -57,13 +49,8 @@ impl Number for f32 {
     }
 
     #[inline(always)]
-    fn is_positive(self) -> bool {
-        self >= 0.0
-    }
-
-    #[inline(always)]
-    fn choose(truth: bool, yes: Self, no: Self) -> Self {
-        if truth { yes } else { no }
+    fn one_where_positive(self, sign: Self) -> Self {
+        if sign >= 0.0 { 1.0 } else { self }
     }
 
     #[inline(always)]
@@ -77,12 +64,16 @@ pub(crate) use sixteen::Sixteen;
 
 #[cfg(target_arch = "x86_64")]
 mod sixteen {
-    use std::arch::x86_64::{__m512, _CMP_GE_OQ};
+    use std::arch::x86_64::__m512;
 
     use pulp::cast;
     use pulp::x86::V4;
 
     use super::{Add, Div, Mul, Number, Sub};
+
+    /// For each class of floats, from the lowest digit on, what becomes of a lane: 0 leaves it, a makes it 1. The classes are
+    /// quiet and signalling NaN, 0, 1, the infinities from below, and other numbers from below.
+    const ONE_WHERE_POSITIVE: u32 = 0xa0a0_aa00;
 
     /// Sixteen f32 in a register of AVX-512.
     #[derive(Clone, Copy)]
@@ -145,8 +136,6 @@ mod sixteen {
     }
 
     impl Number for Sixteen {
-        type Truth = u16;
-
         #[inline(always)]
         fn of(self, constant: f32) -> Self {
             self.with(cast([constant; 16]))
@@ -169,13 +158,9 @@ mod sixteen {
         }
 
         #[inline(always)]
-        fn is_positive(self) -> u16 {
-            self.avx512.avx512f._mm512_cmp_ps_mask::<_CMP_GE_OQ>(self.lanes, cast([0.0f32; 16]))
-        }
-
-        #[inline(always)]
-        fn choose(truth: u16, yes: Self, no: Self) -> Self {
-            yes.with(yes.avx512.avx512f._mm512_mask_blend_ps(truth, no.lanes, yes.lanes))
+        fn one_where_positive(self, sign: Self) -> Self {
+            let f = self.avx512.avx512f;
+            self.with(f._mm512_fixupimm_ps::<0>(self.lanes, sign.lanes, cast([ONE_WHERE_POSITIVE; 16])))
         }
 
         #[inline(always)]

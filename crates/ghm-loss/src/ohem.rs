@@ -76,17 +76,25 @@ pub fn ohem<'o, T: Real>(
         Reduction::Sum => f64::from(output.scale),
         Reduction::Mean => f64::from(output.scale) / chosen.max(1) as f64,
     };
-    let factors = |block: &Block, terms: &mut Terms| {
-        let length = block.values.len();
-        terms.factors[..length].copy_from_slice(&ranks[block.start..block.start + length]);
-        // Those that take no part in the sum are 0 by choice and not by product.
-        let Terms { losses, slopes, factors, .. } = terms;
-        for (factor, (loss, slope)) in factors[..length].iter().zip(losses.iter_mut().zip(slopes)) {
-            *loss = if *factor > 0.0 { *loss } else { 0.0 };
-            *slope = if *factor > 0.0 { *slope } else { 0.0 };
-        }
-    };
-    write(&inputs, output, scale, &Separate { kernel: cross_entropy_and_slope, factors })
+    let loss = Separate::new(
+        #[inline(always)]
+        |logit, target| {
+            let terms = Logistic::new(logit, target);
+            (terms.cross_entropy, terms.slope)
+        },
+        #[inline(always)]
+        |block, terms| {
+            let length = block.values.len();
+            terms.factors[..length].copy_from_slice(&ranks[block.start..block.start + length]);
+            // Those that take no part in the sum are 0 by choice and not by product.
+            let Terms { losses, slopes, factors, .. } = terms;
+            for (factor, (loss, slope)) in factors[..length].iter().zip(losses.iter_mut().zip(slopes)) {
+                *loss = if *factor > 0.0 { *loss } else { 0.0 };
+                *slope = if *factor > 0.0 { *slope } else { 0.0 };
+            }
+        },
+    );
+    write(&inputs, output, scale, &loss)
 }
 
 impl OhemConfig {
@@ -174,12 +182,6 @@ fn choose(ranks: &mut [f32], wanted: usize) -> usize {
         chosen
     };
     ranks.par_chunks_mut(CHUNK).enumerate().map(choose_chunk).sum()
-}
-
-#[inline(always)]
-fn cross_entropy_and_slope(logit: f32, target: f32) -> (f32, f32) {
-    let terms = Logistic::new(logit, target);
-    (terms.cross_entropy, terms.slope)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use pulp::x86::V4;
 use crate::block::BLOCK;
 use crate::logistic::against_zero;
 use crate::number::Sixteen;
+use crate::prefetch::prefetch_behind;
 use crate::tally::Tally;
 
 /// Lanes of a register.
@@ -16,10 +17,6 @@ const LANES: usize = 16;
 /// How far the place computed from a norm lies below the norm's own, in bins: more than what is rounded, and far less than
 /// a bin.
 const BELOW: f32 = 1e-3;
-
-/// What leads to the next place, of which 5 bits count. Not 1, for which the compiler turns one addition under a mask into
-/// two instructions.
-const NEXT: u32 = 2 * LANES as u32 + 1;
 
 /// An entry for each of 32 places.
 #[derive(Clone, Copy)]
@@ -118,9 +115,11 @@ impl Sieve {
     #[inline(always)]
     pub fn take(&mut self, avx512: V4, logits: &[f32; BLOCK], tally: &mut Tally) {
         let (before, mut length) = (self.length, self.length);
-        for &logits in logits.as_chunks::<LANES>().0 {
-            let others = reach(avx512, cast(logits), self.second);
-            let packed: [f32; LANES] = cast(avx512.avx512f._mm512_maskz_compress_ps(others, cast(logits)));
+        for logits in logits.as_chunks::<LANES>().0 {
+            prefetch_behind(logits);
+            let logits = cast(*logits);
+            let others = reach(avx512, logits, self.second);
+            let packed: [f32; LANES] = cast(avx512.avx512f._mm512_maskz_compress_ps(others, logits));
             self.gathered[length..length + LANES].copy_from_slice(&packed);
             length += others.count_ones() as usize;
         }
@@ -182,6 +181,8 @@ pub(crate) struct Factors {
     table: Table,
     /// How many of the places are in use.
     bins: usize,
+    /// 1, which the compiler does not know: it would make two instructions of an addition of 1 under a mask.
+    next: __m512i,
 }
 
 impl Factors {
@@ -189,7 +190,7 @@ impl Factors {
     pub fn new(edges: &[f32; 2 * LANES], table: &[f32; 2 * LANES], bins: usize) -> Self {
         let mut ends = [f32::INFINITY; 2 * LANES];
         ends[..2 * LANES - 1].copy_from_slice(&edges[1..]);
-        Self { ends: Table::new(&ends), table: Table::new(table), bins }
+        Self { ends: Table::new(&ends), table: Table::new(table), bins, next: splat(bins.min(1) as u32) }
     }
 
     /// The factor of each logit, whose sigmoid is `norm` but for rounding and sign.
@@ -200,7 +201,7 @@ impl Factors {
         let place = f._mm512_fmadd_ps(norms, cast([self.bins as f32; LANES]), cast([-BELOW; LANES]));
         let place = f._mm512_cvttps_epi32(place);
         let beyond = reach(avx512, logits, self.ends.at(avx512, place));
-        self.table.at(avx512, f._mm512_mask_add_epi32(place, beyond, place, splat(NEXT)))
+        self.table.at(avx512, f._mm512_mask_add_epi32(place, beyond, place, self.next))
     }
 
     /// The factors of the places of a block, each below 32.
@@ -225,8 +226,10 @@ impl Factors {
     #[inline(always)]
     pub fn write(&self, avx512: V4, logits: &[f32; BLOCK], (losses, gradient): (&mut [f32; BLOCK], &mut [f32; BLOCK])) {
         let results = losses.as_chunks_mut::<LANES>().0.iter_mut().zip(gradient.as_chunks_mut::<LANES>().0);
-        for (&logits, (losses, gradient)) in logits.as_chunks::<LANES>().0.iter().zip(results) {
-            let logits = Sixteen::new(avx512, logits);
+        for (logits, (losses, gradient)) in logits.as_chunks::<LANES>().0.iter().zip(results) {
+            prefetch_behind(logits);
+            prefetch_behind(gradient);
+            let logits = Sixteen::new(avx512, *logits);
             let (loss, norm) = against_zero(logits);
             let factor = logits.with(self.of(avx512, logits.lanes, norm.lanes));
             *losses = (loss * factor).to_array();

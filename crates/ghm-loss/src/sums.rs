@@ -7,6 +7,7 @@ use crate::blocks::{Inputs, Weighing, chunk_of, ranges};
 use crate::error::LossError;
 use crate::output::{Output, Reduction};
 use crate::real::{Real, held};
+use crate::sum::Sum;
 use crate::vector::{Level, vectorised};
 
 /// What a kernel made of a block: room for [`BLOCK`] elements, of which the first are used.
@@ -68,8 +69,18 @@ pub(crate) trait BlockLoss: Sync {
 /// What the kernel captures it owns: a setting behind a reference might change with every result that is written, as far as
 /// the compiler knows, and is read anew.
 pub(crate) struct Separate<K, F> {
-    pub kernel: K,
-    pub factors: F,
+    kernel: K,
+    factors: F,
+}
+
+impl<K, F> Separate<K, F>
+where
+    K: Fn(f32, f32) -> (f32, f32) + Copy + Sync,
+    F: Fn(&Block, &mut Terms) + Sync,
+{
+    pub fn new(kernel: K, factors: F) -> Self {
+        Self { kernel, factors }
+    }
 }
 
 impl<K, F> BlockLoss for Separate<K, F>
@@ -105,7 +116,12 @@ pub(crate) fn weighted_sum<T: Real>(
         Reduction::Sum => f64::from(output.scale),
         Reduction::Mean => f64::from(output.scale) / taking_part(inputs)?.max(1) as f64,
     };
-    write(inputs, output, scale, &Separate { kernel, factors: |_: &Block, terms: &mut Terms| terms.factors.fill(1.0) })
+    let loss = Separate::new(
+        kernel,
+        #[inline(always)]
+        |_, terms| terms.factors.fill(1.0),
+    );
+    write(inputs, output, scale, &loss)
 }
 
 /// How many elements take part.
@@ -174,7 +190,7 @@ fn write_part<T: Real>(
 ) -> Result<f64, LossError> {
     let Part { start, gradient, mut losses } = part;
     let Scratch { terms, room, narrow } = scratch;
-    let mut value = 0.0;
+    let mut sum = Sum::default();
     for range in ranges(start..start + gradient.len()) {
         let at = range.start - start..range.end - start;
         let block = inputs.block(range, Weighing::Weights, room);
@@ -186,12 +202,10 @@ fn write_part<T: Real>(
                 #[inline(always)]
                 |gradient| {
                     loss.write_gradient(level, &block, terms, gradient.first_chunk_mut()?)?;
-                    let sum = sum_by_fours(&terms.losses);
-                    sum.is_finite().then_some(sum)
+                    sum.add(&terms.losses)
                 },
             );
-            if let Some(done) = done {
-                value += done;
+            if done.is_some() {
                 continue;
             }
         }
@@ -201,7 +215,13 @@ fn write_part<T: Real>(
         if let Some(weights) = block.weights {
             weigh(weights, own, slopes, factors);
         }
-        value += sum_of_products(own, factors, &mut products[..at.len()]);
+        let products = &mut products[..at.len()];
+        for (product, (&loss, &factor)) in products.iter_mut().zip(own.iter().zip(&*factors)) {
+            *product = loss * factor;
+        }
+        if sum.add(products).is_none() {
+            sum.add_slowly(own.iter().zip(&*factors).map(|(&loss, &factor)| f64::from(loss) * f64::from(factor)));
+        }
         if let Some(losses) = &mut losses {
             for (result, (&loss, &factor)) in losses[at.clone()].iter_mut().zip(own.iter().zip(&*factors)) {
                 *result = held((scale * f64::from(factor) * f64::from(loss)) as f32, f32::MAX);
@@ -209,7 +229,7 @@ fn write_part<T: Real>(
         }
         T::write_products(slopes, factors, scale as f32, &mut gradient[at]);
     }
-    Ok(value)
+    Ok(sum.total())
 }
 
 /// Factors times weights; loss and slope 0 where the weight is not above 0, whatever stands there.
@@ -223,35 +243,4 @@ fn weigh(weights: &[f32], losses: &mut [f32], slopes: &mut [f32], factors: &mut 
         *slope = if open { *slope } else { 0.0 };
         *factor = if open { *factor * weight } else { 0.0 };
     }
-}
-
-/// The sum in f64 of `losses` times `factors`, always in the same order; `room` is as long.
-#[inline(always)]
-fn sum_of_products(losses: &[f32], factors: &[f32], room: &mut [f32]) -> f64 {
-    for (product, (&loss, &factor)) in room.iter_mut().zip(losses.iter().zip(factors)) {
-        *product = loss * factor;
-    }
-    let sum = sum_by_fours(room);
-    // Large products, or four of them together, may be beyond the range of f32.
-    if sum.is_finite() { sum } else { losses.iter().zip(factors).map(|(&l, &f)| f64::from(l) * f64::from(f)).sum() }
-}
-
-/// The sum in f64, always in the same order: sixteen running sums, so that the additions need not wait for each other. Four
-/// terms are added up in f32 first, as each conversion costs as much as several additions.
-#[inline(always)]
-fn sum_by_fours(terms: &[f32]) -> f64 {
-    const SUMS: usize = 16;
-    let (whole, rest) = terms.as_chunks::<{ 4 * SUMS }>();
-    let mut sums = [0.0f64; SUMS];
-    for terms in whole {
-        for (lane, sum) in sums.iter_mut().enumerate() {
-            let (low, high) = (terms[lane] + terms[SUMS + lane], terms[2 * SUMS + lane] + terms[3 * SUMS + lane]);
-            *sum += f64::from(low + high);
-        }
-    }
-    let mut sum: f64 = sums.iter().sum();
-    for &term in rest {
-        sum += f64::from(term);
-    }
-    sum
 }
