@@ -331,8 +331,9 @@ mod tests {
         let [classification, regression] = plain(&case, &config);
         assert!(logits == classification.1 && deltas == regression.1);
         // Values are sums over levels, joined in another order.
-        assert!((loss.classification - classification.0).abs() <= 1e-12 * classification.0);
-        assert!((loss.regression - regression.0).abs() <= 1e-12 * regression.0);
+        // Sums begin elsewhere in each level, and four terms are added up in f32 first.
+        assert!((loss.classification - classification.0).abs() <= 1e-8 * classification.0);
+        assert!((loss.regression - regression.0).abs() <= 1e-8 * regression.0);
     }
 
     #[test]
@@ -394,7 +395,7 @@ mod tests {
             let (logits, deltas) = gradients(&whole, &loss);
             assert_eq!(one_by_one.state(), at_once.state());
             let value: f64 = parts.iter().map(|part| part.0).sum();
-            assert!((value - loss.classification).abs() <= 1e-12 * value);
+            assert!((value - loss.classification).abs() <= 1e-8 * value);
             let [first, second] = parts.map(|part| part.1);
             assert!(interleaved(&first.0, &second.0, CLASSES) == logits);
             assert!(interleaved(&first.1, &second.1, 4) == deltas);

@@ -1,7 +1,8 @@
 //! The losses of `ghm-loss` on burn tensors.
 //!
 //! The plain kernel computes value and gradient together; they enter the graph as one node whose backward hands the
-//! gradient on. On the CPU device logits are read where they are and nothing is copied.
+//! gradient on. On the CPU device logits are read where they are and nothing is copied. With the feature `wgpu` or `cuda`
+//! the harmonised losses of a GPU's tensors are computed on the GPU.
 //!
 //! | Module | What lives there |
 //! |---|---|
@@ -13,6 +14,7 @@
 //! | [`attach`](mod@attach) | values and a gradient as a tensor of the graph |
 //! | `levels` | one loss over the levels of a pyramid |
 //! | `host` | elements of tensors where the plain losses read them |
+//! | `kernels` | losses on a GPU that has kernels for them (features `wgpu`, `cuda`) |
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -40,6 +42,8 @@ pub mod config;
 pub mod criterion;
 pub mod examples;
 mod host;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod kernels;
 mod levels;
 pub mod loss;
 pub mod state;

@@ -93,24 +93,36 @@ impl Loss {
         &self.config
     }
 
-    /// Its density as it is now.
-    pub fn density(&self) -> Option<GradientDensity> {
-        self.density.as_ref().map(|density| density.lock().clone())
+    /// Its density as it is now; the host waits for a GPU that has it.
+    ///
+    /// # Errors
+    /// [`LossError::Device`] where that GPU fails.
+    pub fn density(&self) -> Result<Option<GradientDensity>, LossError> {
+        self.density.as_ref().map(DensityState::density).transpose()
     }
 
     /// The loss; a density takes in the counts of this call.
     ///
-    /// On the CPU device logits are read where they are and the gradient is written once. From other devices they are
-    /// copied, and the gradient is copied back.
+    /// On the CPU device logits are read where they are and the gradient is written once. On a GPU, with the feature `wgpu`
+    /// or `cuda`, the mean of GHM-C and of GHM-R is computed there, density included, and the host waits for nothing; but
+    /// not with weights, a density by classes or one that is blended, nor with gates beside classes. All else is copied
+    /// from the device, and the gradient back.
     ///
     /// # Shapes
     /// `[1]`, or `[N]` with [`Reduction::None`]; f32.
     ///
     /// # Errors
-    /// Those of the plain loss ([`LossError`]).
+    /// Those of the plain loss ([`LossError`]). What is wrong with data on a GPU that computes makes the value NaN instead.
     pub fn forward<const D: usize>(&self, examples: Examples<D>) -> Result<Tensor<1>, LossError> {
-        let mut density = self.density.as_ref().map(DensityState::lock);
-        self.run(examples, Call { density: density.as_deref_mut().map(Density::from) })
+        let mut held = self.density.as_ref().map(DensityState::lock);
+        #[cfg(any(feature = "wgpu", feature = "cuda"))]
+        if let Some(held) = &mut held
+            && let Some(value) = crate::kernels::forward(&self.config, &examples, held)?
+        {
+            return Ok(value);
+        }
+        let density = held.as_mut().map(|held| held.plain()).transpose()?;
+        self.run(examples, Call { density: density.map(Density::from) })
     }
 
     /// The counts of a batch whose gradients will be accumulated with others': merge those of all batches, hand the sum to
@@ -134,7 +146,7 @@ impl Loss {
     /// [`LossError::Length`] for counts of another density, [`LossError::NoDensity`] where the loss has none.
     pub fn take_in(&self, counts: &Counts) -> Result<BinWeights, LossError> {
         match &self.density {
-            Some(density) => density.lock().update(counts.as_slice()),
+            Some(density) => density.lock().plain()?.update(counts.as_slice()),
             None => Err(LossError::NoDensity { loss: self.config.loss.name() }),
         }
     }

@@ -60,6 +60,12 @@ pub enum LossError {
         /// The loss.
         loss: &'static str,
     },
+    /// A device on which a loss was to run, or from which its density was to be read, failed.
+    #[error("the device failed: {reason}")]
+    Device {
+        /// What it says.
+        reason: String,
+    },
     /// A loss of boxes was given classes to compare them with.
     #[error("the targets are classes: expected the four corners of a box for each predicted one")]
     NoBoxes,

@@ -12,7 +12,7 @@ use crate::harmonise::{Harmonised, scale_of};
 use crate::output::Output;
 use crate::real::Real;
 use crate::regions::check_bins;
-use crate::sums::{Separate, Terms, write};
+use crate::sums::{Separate, write};
 use crate::vector::vectorised;
 use crate::windows::{Ranks, Window};
 
@@ -104,8 +104,10 @@ pub(crate) fn exact_sum<T: Real>(
         #[inline(always)]
         |block, terms| {
             let length = block.values.len();
-            let Terms { slopes, factors, room, .. } = terms;
-            let (slopes, factors, norms) = (&slopes[..length], &mut factors[..length], &mut room[..length]);
+            let (slopes, factors) = (&terms.slopes[..length], &mut terms.factors[..length]);
+            // Not in the terms' own room: 4096 bytes behind the slopes, each store there would hold up the loads behind it.
+            let mut norms = [0.0; BLOCK];
+            let norms = &mut norms[..length];
             for (norm, slope) in norms.iter_mut().zip(slopes) {
                 *norm = slope.abs();
             }

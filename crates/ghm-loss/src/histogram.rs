@@ -15,7 +15,7 @@ use crate::places::write_places;
 use crate::real::Real;
 use crate::regions::Regions;
 #[cfg(target_arch = "x86_64")]
-use crate::registers::{Sieve, tally_places};
+use crate::sieve::{Sieve, tally_places};
 #[cfg(target_arch = "x86_64")]
 use crate::tally::Tally;
 use crate::vector::{Level, vectorised};

@@ -31,7 +31,8 @@
 //! | `vector` | loops compiled for each width of vectors |
 //! | `logistic`, `number` | sigmoid and cross entropy of one logit; of one number or of the sixteen of a register |
 //! | `edges`, `logit_edges`, `places` | the bin of a gradient norm, of a logit, of each element of a block |
-//! | `registers`, `tally`, `prefetch` | the same for few bins in registers of AVX-512, counting there, and having memory ready |
+//! | `sieve`, `factors` | both passes for few bins in registers of AVX-512 |
+//! | `registers`, `tally`, `prefetch` | tables in registers, counting there, having memory ready |
 //! | `largest` | finding the largest of many numbers without sorting them |
 //! | `error` | [`LossError`], what can be wrong with the input |
 //!
@@ -84,6 +85,8 @@ mod edges;
 mod error;
 mod exact;
 mod examples;
+#[cfg(target_arch = "x86_64")]
+mod factors;
 mod family;
 mod focal;
 mod focus;
@@ -107,6 +110,8 @@ mod regions;
 #[cfg(target_arch = "x86_64")]
 mod registers;
 mod rows;
+#[cfg(target_arch = "x86_64")]
+mod sieve;
 mod smooth_l1;
 mod softmax;
 mod sum;

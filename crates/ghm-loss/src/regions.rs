@@ -8,12 +8,12 @@ use crate::blocks::Inputs;
 use crate::density::{Between, DensityConfig};
 use crate::edges::bin_of;
 use crate::error::{LossError, expect_length, expect_setting};
+#[cfg(target_arch = "x86_64")]
+use crate::factors::Factors;
 use crate::harmonise::Harmonised;
 use crate::logit_edges::{LogitEdges, NARROW, logit_edges};
 use crate::places::write_places;
 use crate::real::{Real, held};
-#[cfg(target_arch = "x86_64")]
-use crate::registers::Factors;
 use crate::sums::Terms;
 use crate::targets::Targets;
 use crate::vector::Level;

@@ -43,6 +43,9 @@ const ONE: u32 = 1.0f32.to_bits();
 const BUCKETS: usize = (ONE >> 16) as usize + 1;
 const CELLS: usize = 256;
 
+/// Above 1, and the first of the bucket behind the last.
+const BEYOND: f64 = f32::from_bits((BUCKETS as u32) << 16) as f64;
+
 /// Norms of a cell that are compared at once.
 const LANES: usize = 64;
 
@@ -151,19 +154,20 @@ impl Ranks {
     #[inline(always)]
     pub fn count_in(&self, window: Window, norms: &[f32], counts: &mut [u32]) {
         for (norms, counts) in norms.chunks(AHEAD).zip(counts.chunks_mut(AHEAD)) {
-            let mut keys = [0; AHEAD];
-            for (key, &norm) in keys.iter_mut().zip(norms) {
-                *key = key_from(window.ends(norm).1);
+            // Both ends of all windows first: these loops become vector code, those that look ranks up do not.
+            let (mut ends, mut starts) = ([0; AHEAD], [0; AHEAD]);
+            for ((start, end), &norm) in starts.iter_mut().zip(&mut ends).zip(norms) {
+                let (from, to) = window.ends(norm);
+                (*start, *end) = (key_from(from), key_from(to));
             }
-            self.below(&keys[..norms.len()], |at, below| counts[at] = below);
-            // Below a window that begins below 0 there is nothing.
+            self.below(&ends[..norms.len()], |at, below| counts[at] = below);
+            // Below a window that begins at 0 or below it there is nothing.
             let (mut owners, mut length) = ([0; AHEAD], 0);
-            for (at, &norm) in norms.iter().enumerate() {
-                let from = window.ends(norm).0;
-                (keys[length], owners[length]) = (key_from(from), at as u8);
-                length += usize::from(from > 0.0);
+            for at in 0..norms.len() {
+                (starts[length], owners[length]) = (starts[at], at as u8);
+                length += usize::from(starts[length] > 0);
             }
-            self.below(&keys[..length], |at, below| counts[usize::from(owners[at])] -= below);
+            self.below(&starts[..length], |at, below| counts[usize::from(owners[at])] -= below);
         }
     }
 
@@ -210,9 +214,9 @@ impl Ranks {
 #[inline(always)]
 fn key_from(end: f64) -> u32 {
     let end = if end < 0.0 { 0.0 } else { end };
+    let end = if end < BEYOND { end } else { BEYOND };
     let nearest = end as f32;
-    let key = nearest.to_bits() + u32::from(f64::from(nearest) < end);
-    if key > ONE { (BUCKETS as u32) << 16 } else { key }
+    nearest.to_bits() + u32::from(f64::from(nearest) < end)
 }
 
 /// The bits of a norm in `[0, 1]`.

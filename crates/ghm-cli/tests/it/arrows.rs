@@ -8,7 +8,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("ghm-boxes", &[]),
     ("ghm-loss", &[]),
     ("ghm-conv", &[]),
-    ("ghm-burn", &["ghm-loss"]),
+    ("ghm-burn", &["ghm-gpu", "ghm-loss"]),
     ("ghm-data", &["ghm-boxes"]),
     ("ghm-detector", &["ghm-boxes", "ghm-conv", "ghm-loss"]),
     ("ghm-eval", &[]),
