@@ -127,7 +127,10 @@ mod tests {
             Targets::ClassIndex { rows: &some_ignored, classes: CLASSES },
         );
         let dense = Examples::new(&values, Targets::Dense(&hard));
+        let mut infinite = values.clone();
+        (infinite[3], infinite[1_500]) = (f32::INFINITY, f32::NEG_INFINITY);
         let cases = [
+            Examples::new(&infinite, plain),
             Examples::new(&values, plain),
             Examples::new(&values, ignoring),
             dense,
@@ -147,7 +150,7 @@ mod tests {
         let mut outcomes = Vec::new();
         for config in &configs {
             for (case, examples) in cases.iter().enumerate() {
-                if config.kind() == Kind::Differences && case < 2 {
+                if config.kind() == Kind::Differences && case < 3 {
                     continue;
                 }
                 let mut gradient = vec![f32::NAN; values.len()];
