@@ -108,6 +108,7 @@ impl<K: Harmonised> BlockLoss for Regional<K> {
         self.lookup.factors(level, block, kernel, terms);
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     fn write_gradient(
         &self,

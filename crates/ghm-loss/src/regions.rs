@@ -182,6 +182,7 @@ impl Lookup {
 
     /// Losses and gradient of a block at once, where the bins are few, the level has registers for them, and every target
     /// is 0 or 1: factor times loss, and factor times slope. `None` where that is not so.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub fn write<K: Harmonised>(
         &self,
@@ -191,7 +192,6 @@ impl Lookup {
         gradient: &mut [f32; BLOCK],
     ) -> Option<()> {
         match level {
-            #[cfg(target_arch = "x86_64")]
             Level::Avx512(avx512) if K::LOGITS && self.is_narrow() && block.only_gates => {
                 let (factors, Terms { losses, slopes, room, .. }) = (self.narrow_factors()?, terms);
                 let logits = block.wrong_logits(room)?;
@@ -213,6 +213,7 @@ impl Lookup {
     }
 
     /// Whether the table is one for registers.
+    #[cfg(target_arch = "x86_64")]
     fn is_narrow(&self) -> bool {
         self.edges.is_some() && self.between == Between::Step
     }
