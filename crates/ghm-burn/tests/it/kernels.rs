@@ -13,6 +13,9 @@ const CLASSES: usize = 4;
 /// Value and gradient.
 type Outcome = (Vec<f32>, Vec<f32>);
 
+/// What makes examples of logits on a device.
+type Making = fn(Tensor<2>, &Device) -> Examples<2>;
+
 /// Logits of call `phase`, none of which is near an edge of a bin.
 fn logits(phase: usize) -> Vec<f32> {
     let near = |x: f32| {
@@ -79,7 +82,7 @@ fn weighted(values: Tensor<2>, device: &Device) -> Examples<2> {
 #[test]
 fn harmonised_losses_on_a_gpu_are_those_of_the_cpu_over_calls_of_a_moving_average() {
     let ghm_r = ghm_loss::LossConfig::defaults().into_iter().find(|config| config.name() == "ghm_r").unwrap();
-    let calls: [(&str, fn(Tensor<2>, &Device) -> Examples<2>); 4] =
+    let calls: [(&str, Making); 4] =
         [("classes", by_class), ("dense", by_element), ("masked", masked), ("weighted", weighted)];
     on_each_device(|device| {
         for config in [LossConfig::ghm_c(), LossConfig::new(ghm_r.clone())] {
@@ -154,9 +157,9 @@ fn tensors_of_a_gpu_that_do_not_fit_are_refused_and_nothing_is_counted() {
     on_each_device(|device| {
         let loss = LossConfig::ghm_c().init(device).unwrap();
         let short =
-            |values: Tensor<2>, device: &Device| Examples::of_classes(values, rows(device).slice([0..ROWS - 1]));
+            |values: Tensor<2>, device: &Device| Examples::of_classes(values, rows(device).narrow(0, 0, ROWS - 1));
         assert!(matches!(run(&loss, 0, device, short), Err(LossError::Rows { .. })));
-        let narrow = |values: Tensor<2>, device: &Device| Examples::dense(values, dense(device).slice([0..ROWS - 1]));
+        let narrow = |values: Tensor<2>, device: &Device| Examples::dense(values, dense(device).narrow(0, 0, ROWS - 1));
         assert!(matches!(run(&loss, 0, device, narrow), Err(LossError::Length { .. })));
         assert_eq!(loss.density().unwrap().unwrap().steps(), 0);
     });
