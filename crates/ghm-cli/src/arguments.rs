@@ -16,7 +16,7 @@ pub struct Arguments {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Synthetic scenes -> training -> evaluation -> pictures, seven minutes on two cores
+    /// Synthetic scenes -> training -> evaluation -> pictures, seven to eight minutes on two cores
     Demo(DemoArguments),
     /// Train a detector by a recipe, or on a folder of labelled pictures
     Train(TrainArguments),

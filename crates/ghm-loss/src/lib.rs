@@ -36,7 +36,8 @@
 //! | `largest` | finding the largest of many numbers without sorting them |
 //! | `error` | [`LossError`], what can be wrong with the input |
 //!
-//! Common to all: arithmetic is f32, sums are f64 over chunks of fixed size in fixed order, and the work is shared among
+//! Common to all: arithmetic is f32, sums are f64 (of four terms each, which are added up in f32 first) over chunks of fixed
+//! size in fixed order, and the work is shared among
 //! the threads of rayon's pool; value and gradient are bit-equal for any number of threads and on any machine (but for a
 //! focusing exponent other than 2, whose power is the platform's). Nothing panics on any input, finite values give a finite
 //! loss, and what is not finite shows in the value.
