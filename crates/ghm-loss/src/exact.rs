@@ -14,7 +14,7 @@ use crate::real::Real;
 use crate::regions::check_bins;
 use crate::sums::{Separate, write};
 use crate::vector::vectorised;
-use crate::windows::{Ranks, Window};
+use crate::windows::{Window, WindowCounts};
 
 /// The gradient density as the paper defines it, before its unit regions: settings alone, for nothing is kept from call
 /// to call.
@@ -31,8 +31,8 @@ use crate::windows::{Ranks, Window};
 /// with them as f64. Where `M` is a power of two nothing is rounded, but for norms below 1e-9.
 ///
 /// # Cost
-/// `O(N)`, as norms are ranked by their bits. Memory, for the time of the call: 1 byte an element, 3 more while the ranks
-/// are made, and tables of at most 17 MB.
+/// `O(N)`, as norms are ranked by their bits. Memory, for the time of the call: at most 10 bytes an element, and some 100
+/// KB.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExactDensity {
@@ -56,19 +56,20 @@ impl ExactDensity {
         for &norm in norms {
             expect_setting("a gradient norm", f64::from(norm), "a number from 0 to 1", |g| (0.0..=1.0).contains(&g))?;
         }
-        let (window, ranks) = (Window::of_bins(self.bins), ranks_of(norms));
+        let window = Window::of_bins(self.bins);
+        let counted = count(window, norms);
         let mut densities = Vec::with_capacity(norms.len());
         for norms in norms.chunks(BLOCK) {
             let mut counts = [0; BLOCK];
-            ranks.count_in(window, norms, &mut counts);
+            counted.read(densities.len(), &mut counts[..norms.len()]);
             densities.extend(norms.iter().zip(counts).map(|(&norm, count)| f64::from(count) / window.length(norm)));
         }
         Ok(densities)
     }
 
     /// The most that a factor may be: beta over the number of examples.
-    fn most(&self, examples: usize) -> f64 {
-        self.cap.map_or(f64::INFINITY, |cap| cap / examples.max(1) as f64)
+    fn most(&self, examples: usize) -> f32 {
+        self.cap.map_or(f32::INFINITY, |cap| (cap / examples.max(1) as f64) as f32)
     }
 
     /// Whether the settings are in range, and `elements` can be counted.
@@ -82,8 +83,8 @@ impl ExactDensity {
 /// The harmonised loss: the mean or sum of the elements' losses, each times its `beta`; and its gradient, with `beta` as
 /// a constant.
 ///
-/// A first pass writes the norms down; their windows are counted; a second computes losses and derivatives once more,
-/// which is cheaper than to keep them, and multiplies them.
+/// A first pass finds the norms, whose windows are counted; a second computes losses and derivatives once more, which is
+/// cheaper than to keep them, and multiplies them.
 pub(crate) fn exact_sum<T: Real>(
     inputs: &Inputs<T>,
     density: ExactDensity,
@@ -91,13 +92,23 @@ pub(crate) fn exact_sum<T: Real>(
     kernel: impl Harmonised,
 ) -> Result<f64, LossError> {
     density.check(inputs.len())?;
-    let ranks = ranks(
-        inputs,
-        #[inline(always)]
-        move |value, target| kernel.terms(value, target).1,
-    )?;
-    let (window, most) = (Window::of_bins(density.bins), density.most(ranks.len()));
-    let scale = scale_of(&output, ranks.len() as u64);
+    let window = Window::of_bins(density.bins);
+    let counts = WindowCounts::of(window, inputs.len(), |range, norms| {
+        vectorised(
+            #[inline(always)]
+            |_| {
+                let (start, mut room) = (range.start, Room::new());
+                for at in ranges(range) {
+                    let block = inputs.block(at.clone(), Weighing::Gates, &mut room);
+                    inputs.check_targets(&block)?;
+                    write_norms(&block, kernel, &mut norms[at.start - start..at.end - start]);
+                }
+                Ok(())
+            },
+        )
+    })?;
+    let most = density.most(counts.norms());
+    let scale = scale_of(&output, counts.norms() as u64);
     let loss = Separate::new(
         #[inline(always)]
         move |value, target| kernel.terms(value, target),
@@ -105,13 +116,7 @@ pub(crate) fn exact_sum<T: Real>(
         |block, terms| {
             let length = block.values.len();
             let (slopes, factors) = (&terms.slopes[..length], &mut terms.factors[..length]);
-            // Not in the terms' own room: 4096 bytes behind the slopes, each store there would hold up the loads behind it.
-            let mut norms = [0.0; BLOCK];
-            let norms = &mut norms[..length];
-            for (norm, slope) in norms.iter_mut().zip(slopes) {
-                *norm = slope.abs();
-            }
-            write_factors(window, norms, &ranks, most, factors);
+            write_factors(window, slopes, &counts, block.start, most, factors);
         },
     );
     write(inputs, output, scale, &loss)
@@ -120,63 +125,44 @@ pub(crate) fn exact_sum<T: Real>(
 /// The factor of each of the `norms`, of which NaN takes no part, and how many do.
 pub(crate) fn row_factors(norms: &[f32], density: ExactDensity) -> Result<(Vec<f32>, u64), LossError> {
     density.check(norms.len())?;
-    let ranks = ranks_of(norms);
-    let (window, most) = (Window::of_bins(density.bins), density.most(ranks.len()));
+    let window = Window::of_bins(density.bins);
+    let counts = count(window, norms);
+    let most = density.most(counts.norms());
     let mut factors = vec![0.0; norms.len()];
-    for (norms, factors) in norms.chunks(BLOCK).zip(factors.chunks_mut(BLOCK)) {
-        write_factors(window, norms, &ranks, most, factors);
+    for (index, (norms, factors)) in norms.chunks(BLOCK).zip(factors.chunks_mut(BLOCK)).enumerate() {
+        write_factors(window, norms, &counts, index * BLOCK, most, factors);
     }
-    Ok((factors, ranks.len() as u64))
+    Ok((factors, counts.norms() as u64))
 }
 
-/// The factors of a block. What is NaN has to stay so; what does not take part is shut out elsewhere.
+/// The factors of the block of norms that begins at `start`, signs apart. What is NaN has to stay so; what does not take
+/// part is shut out elsewhere.
 #[inline(always)]
-fn write_factors(window: Window, norms: &[f32], ranks: &Ranks, most: f64, factors: &mut [f32]) {
-    let mut counts = [0; BLOCK];
-    let counts = &mut counts[..norms.len()];
-    ranks.count_in(window, norms, counts);
-    for (factor, (&norm, &count)) in factors.iter_mut().zip(norms.iter().zip(&*counts)) {
-        let own = window.length(norm) / f64::from(count);
-        *factor = (if own < most { own } else { most }) as f32;
+fn write_factors(window: Window, norms: &[f32], counts: &WindowCounts, start: usize, most: f32, factors: &mut [f32]) {
+    let mut own = [0; BLOCK];
+    let own = &mut own[..norms.len()];
+    counts.read(start, own);
+    for (factor, (&norm, &count)) in factors.iter_mut().zip(norms.iter().zip(&*own)) {
+        let own = window.length_f32(norm.abs()) / count as f32;
+        *factor = if own > most { most } else { own };
     }
 }
 
-fn ranks_of(norms: &[f32]) -> Ranks {
-    let Ok(ranks) = Ranks::of::<Infallible>(norms.len(), |range, result| {
+fn count(window: Window, norms: &[f32]) -> WindowCounts {
+    let Ok(counts) = WindowCounts::of::<Infallible>(window, norms.len(), |range, result| {
         result.copy_from_slice(&norms[range]);
         Ok(())
     });
-    ranks
+    counts
 }
 
-/// The norms of the elements that take part.
-fn ranks<T: Real>(inputs: &Inputs<T>, slope: impl Fn(f32, f32) -> f32 + Sync) -> Result<Ranks, LossError> {
-    Ranks::of(inputs.len(), |range, norms| {
-        vectorised(
-            #[inline(always)]
-            |_| {
-                let (start, mut room) = (range.start, Room::new());
-                for at in ranges(range) {
-                    let block = inputs.block(at.clone(), Weighing::Gates, &mut room);
-                    inputs.check_targets(&block)?;
-                    write_norms(&block, &slope, &mut norms[at.start - start..at.end - start]);
-                }
-                Ok(())
-            },
-        )
-    })
-}
-
+/// The norms of a block, NaN where an element takes no part.
 #[inline(always)]
-fn write_norms(block: &Block, slope: &impl Fn(f32, f32) -> f32, norms: &mut [f32]) {
+fn write_norms(block: &Block, kernel: impl Harmonised, norms: &mut [f32]) {
     block.map(
         #[inline(always)]
-        move |value, target| (*slope)(value, target).abs(),
+        move |value, target| kernel.terms(value, target).1.abs(),
         norms,
     );
-    if let Some(weights) = block.weights {
-        for (norm, &weight) in norms.iter_mut().zip(weights) {
-            *norm = if weight > 0.0 { *norm } else { f32::NAN };
-        }
-    }
+    block.shut(f32::NAN, norms);
 }

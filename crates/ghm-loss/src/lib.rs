@@ -10,6 +10,7 @@
 //! | `regions` | the bins of each class, [`BinWeights`], the factor of each |
 //! | `exact` | [`ExactDensity`], the density without bins |
 //! | `windows` | how many gradient norms lie in the window around each |
+//! | `partition`, `ranks` | gradient norms in order but for a little; how many are below any number |
 //! | `counts` | [`Counts`], the counts by bin of one worker or of several |
 //! | `ghm_c` | [`ghm_c`](fn@ghm_c), binary cross entropy harmonised |
 //! | `softmax` | [`softmax_ghm_c`] and [`softmax_cross_entropy`], for one class out of several |
@@ -102,10 +103,12 @@ mod number;
 mod ohem;
 mod output;
 mod overlap;
+mod partition;
 mod places;
 #[cfg(target_arch = "x86_64")]
 mod prefetch;
 mod quality_focal;
+mod ranks;
 mod real;
 mod regions;
 #[cfg(target_arch = "x86_64")]
