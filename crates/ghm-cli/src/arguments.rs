@@ -127,6 +127,83 @@ pub struct BenchArguments {
 pub enum BenchVerb {
     /// Every loss, value and gradient, beside a plain copy of as many bytes
     Losses(BenchLossesArguments),
+    /// Training updates, part by part
+    Step(BenchStepArguments),
+    /// A network's boxes in pictures, part by part
+    Predict(BenchPredictArguments),
+    /// Batches from files, and decoding alone
+    Loader(BenchLoaderArguments),
+}
+
+/// The network and pictures that are timed.
+#[derive(Debug, Args)]
+pub struct BenchWhat {
+    /// Changes of the recipe, as model.backbone=resnet18
+    #[arg(value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// The recipe [default: the published network on made-up pictures]
+    #[arg(long, value_name = "RECIPE")]
+    pub recipe: Option<PathBuf>,
+    /// Width and height of made-up pictures, multiples of 32
+    #[arg(long, value_names = ["WIDTH", "HEIGHT"], num_args = 2, default_values_t = [512, 512])]
+    pub size: Vec<usize>,
+    /// Classes, for made-up pictures
+    #[arg(long, default_value_t = 80)]
+    pub classes: usize,
+    /// How many times it is done, after two that do not count
+    #[arg(long, default_value_t = 5)]
+    pub repeats: usize,
+    /// Threads [default: one for each core]
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ghm bench step`.
+#[derive(Debug, Args)]
+pub struct BenchStepArguments {
+    /// Network and pictures.
+    #[command(flatten)]
+    pub what: BenchWhat,
+    /// Made-up pictures in a batch
+    #[arg(long, default_value_t = 2, conflicts_with = "recipe")]
+    pub batch: usize,
+}
+
+/// `ghm bench predict`.
+#[derive(Debug, Args)]
+pub struct BenchPredictArguments {
+    /// Network and pictures.
+    #[command(flatten)]
+    pub what: BenchWhat,
+    /// Pictures at a time; several, as 1,8, are timed one after the other
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1])]
+    pub batch: Vec<usize>,
+}
+
+/// `ghm bench loader`.
+#[derive(Debug, Args)]
+pub struct BenchLoaderArguments {
+    /// A data set: a COCO JSON or folder, a VOC folder, a YOLO data.yaml
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    /// Changes of the recipe, as input.width=512
+    #[arg(value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// How many times all pictures are read, after one that does not count
+    #[arg(long, default_value_t = 5)]
+    pub repeats: usize,
+    /// Threads [default: one for each core]
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `ghm bench losses`.

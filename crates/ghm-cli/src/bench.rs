@@ -1,8 +1,16 @@
 //! `ghm bench`: how fast this machine computes, one file a part.
 
+mod clock;
+mod loader;
 mod loss_data;
 mod loss_timing;
 mod losses;
+mod machine;
+mod predict;
+mod seconds;
+mod step;
+mod subject;
+mod table;
 
 use std::process::ExitCode;
 
@@ -14,5 +22,8 @@ use crate::arguments::{BenchArguments, BenchVerb};
 pub fn run(arguments: &BenchArguments) -> Result<ExitCode> {
     match &arguments.what {
         BenchVerb::Losses(losses) => losses::run(losses),
+        BenchVerb::Step(step) => step::run(step),
+        BenchVerb::Predict(predict) => predict::run(predict),
+        BenchVerb::Loader(loader) => loader::run(loader),
     }
 }

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::{ExtraLevels, ModelConfig};
 use crate::layers::{Conv, ConvShape, Start};
+use crate::part::{Sketch, Work};
 
 /// The pyramid.
 #[derive(Module, Debug)]
@@ -55,6 +56,23 @@ impl Fpn {
         let p6 = self.p6.forward(p6_input, None, Activation::None);
         let p7 = self.p7.forward(relu(p6.clone()), None, Activation::None);
         [p3, p4, p5, p6, p7]
+    }
+
+    /// The sketches of P3 to P7, and the arithmetic.
+    pub(crate) fn sketch(&self, [c3, c4, c5]: [Sketch; 3]) -> ([Sketch; 5], Work) {
+        let mut work = Work::default();
+        let mut above = false;
+        let mut inner = [c5, c4, c3];
+        for (level, map) in [2, 1, 0].into_iter().zip(&mut inner) {
+            *map = self.lateral[level].sketch(*map, &mut work);
+            above |= map.tracked;
+            map.tracked = above;
+        }
+        let [m5, m4, m3] = inner;
+        let [p3, p4, p5] = [(0, m3), (1, m4), (2, m5)].map(|(level, map)| self.output[level].sketch(map, &mut work));
+        let p6 = self.p6.sketch(if self.extra == ExtraLevels::C5 { c5 } else { p5 }, &mut work);
+        let p7 = self.p7.sketch(p6, &mut work);
+        ([p3, p4, p5, p6, p7], work)
     }
 }
 

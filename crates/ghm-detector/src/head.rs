@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::{HeadNorm, ModelConfig, NormKind};
 use crate::layers::{Conv, ConvShape, Start};
 use crate::norm::Norm;
+use crate::part::{Sketch, Work};
 
 /// Epsilon of the towers' norms.
 const EPSILON: f64 = 1e-5;
@@ -52,5 +53,13 @@ impl Head {
         let y = self.output.forward(x, None, Activation::None); // [N, anchors * outputs, H, W]
         let [n, channels, h, w] = y.dims();
         y.permute([0, 2, 3, 1]).reshape([n, h * w * (channels / self.outputs), self.outputs])
+    }
+
+    /// The arithmetic for one level.
+    pub(crate) fn sketch(&self, map: Sketch) -> Work {
+        let mut work = Work::default();
+        let map = self.tower.iter().fold(map, |map, conv| conv.sketch(map, &mut work));
+        self.output.sketch(map, &mut work);
+        work
     }
 }

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::NormKind;
 use crate::norm::Norm;
+use crate::part::{Sketch, Work};
 
 /// Distribution of fresh weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,6 +72,15 @@ impl ConvShape {
     fn spec(self) -> ConvSpec {
         ConvSpec { stride: self.stride, padding: self.kernel / 2 }
     }
+
+    /// What becomes of a map, and the arithmetic it takes; `trained` are the weights or what follows them.
+    fn sketch(self, map: Sketch, trained: bool) -> (Sketch, Work) {
+        let size = map.size.map(|side| (side + 2 * (self.kernel / 2) - self.kernel) / self.stride + 1);
+        let products = map.batch * size[0] * size[1] * self.weight_shape().iter().product::<usize>();
+        let forward = 2 * products as u64;
+        let backward = forward * (u64::from(trained) + u64::from(map.tracked));
+        (Sketch { size, tracked: map.tracked || trained, ..map }, Work { forward, backward })
+    }
 }
 
 /// A convolution with a bias.
@@ -96,6 +106,13 @@ impl Conv {
     pub fn forward(&self, x: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
         let epilogue = Epilogue { scale: None, bias: Some(self.bias.val()), residual, activation };
         conv2d(x, self.weight.val(), epilogue, self.shape.spec())
+    }
+
+    /// What becomes of a map; the arithmetic is added to `work`.
+    pub(crate) fn sketch(&self, map: Sketch, work: &mut Work) -> Sketch {
+        let (map, own) = self.shape.sketch(map, self.weight.val().is_require_grad());
+        *work += own;
+        map
     }
 }
 
@@ -128,5 +145,11 @@ impl ConvNorm {
         }
         let y = conv2d(x, weight, Epilogue::new(Activation::None), self.shape.spec());
         self.norm.forward(y, residual, activation)
+    }
+    /// What becomes of a map; the arithmetic of the convolution is added to `work`.
+    pub(crate) fn sketch(&self, map: Sketch, work: &mut Work) -> Sketch {
+        let (map, own) = self.shape.sketch(map, self.weight.val().is_require_grad());
+        *work += own;
+        map
     }
 }

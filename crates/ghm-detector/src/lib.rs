@@ -6,6 +6,7 @@
 //! | [`norm`], [`layers`] | normalisation; a convolution with its norm, residual and ReLU |
 //! | [`resnet`], [`fpn`], [`head`] | the three parts |
 //! | [`retinanet`] | the whole: pictures to logits and deltas |
+//! | [`part`] | the parts of it, whose times are told apart, and their arithmetic |
 //! | [`targets`] | what each anchor is trained on |
 //! | [`mod@decode`] | logits and deltas to boxes in the original picture |
 //! | [`names`], [`weights`] | parameters by name; weights in and out |
@@ -32,6 +33,7 @@ pub mod head;
 pub mod layers;
 pub mod names;
 pub mod norm;
+pub mod part;
 pub mod resnet;
 pub mod retinanet;
 pub mod targets;
@@ -40,6 +42,7 @@ pub mod weights;
 pub use config::{Backbone, ExtraLevels, HeadNorm, ModelConfig, NormKind, PredictConfig, Style};
 pub use decode::decode;
 pub use error::DetectorError;
+pub use part::{Part, Work};
 pub use retinanet::{LEVELS, Output, RetinaNet};
 pub use targets::{ImageTruth, Targets, assign};
 pub use weights::{WeightsReport, load_backbone, load_model, save_model};

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::{ModelConfig, Style};
 use crate::layers::{ConvNorm, ConvShape};
 use crate::norm::Norm;
+use crate::part::{Part, Sketch, Work};
 
 /// Epsilon of the norms.
 const EPSILON: f64 = 1e-5;
@@ -60,6 +61,13 @@ impl Block {
                 conv3.forward(y, Some(shortcut), Activation::Relu)
             }
         }
+    }
+
+    fn sketch(&self, map: Sketch, work: &mut Work) -> Sketch {
+        let shortcut = self.downsample.as_ref().map_or(map, |downsample| downsample.sketch(map, work));
+        let branch = [Some(&self.conv1), Some(&self.conv2), self.conv3.as_ref()];
+        let map = branch.into_iter().flatten().fold(map, |map, conv| conv.sketch(map, work));
+        Sketch { tracked: map.tracked || shortcut.tracked, ..map }
     }
 
     fn convolutions(&mut self) -> impl Iterator<Item = &mut ConvNorm> {
@@ -116,18 +124,37 @@ impl Resnet {
         self
     }
 
-    /// `x [N, 3, H, W]` to C3, C4, C5 `[N, C, H / s, W / s]` with strides 8, 16, 32.
-    pub fn forward(&self, x: Tensor<4>) -> [Tensor<4>; 3] {
+    /// `x [N, 3, H, W]` to C3, C4, C5 `[N, C, H / s, W / s]` with strides 8, 16, 32; `done` is told of each part.
+    pub fn forward(&self, x: Tensor<4>, done: &mut dyn FnMut(Part)) -> [Tensor<4>; 3] {
         let x = self.stem.forward(x, None, Activation::Relu);
         let mut x = max_pool_stem(x);
+        done(Part::Stem);
         let mut outputs = Vec::with_capacity(4);
-        for stage in &self.stages {
+        for (stage, part) in self.stages.iter().zip(Part::STAGES) {
             for block in stage {
                 x = block.forward(x);
             }
             outputs.push(x.clone());
+            done(part);
         }
         [outputs[1].clone(), outputs[2].clone(), outputs[3].clone()]
+    }
+
+    /// What becomes of pictures: the sketches of C3, C4, C5; the arithmetic goes to `give`, part by part.
+    pub(crate) fn sketch(&self, pictures: Sketch, give: &mut dyn FnMut(Part, Work)) -> [Sketch; 3] {
+        let mut work = Work::default();
+        let map = self.stem.sketch(pictures, &mut work);
+        give(Part::Stem, work);
+        let mut map = Sketch { size: map.size.map(|side| side.div_ceil(2)), ..map }; // the pool
+        let mut outputs = [map; 4];
+        for ((stage, part), output) in self.stages.iter().zip(Part::STAGES).zip(&mut outputs) {
+            let mut work = Work::default();
+            map = stage.iter().fold(map, |map, block| block.sketch(map, &mut work));
+            give(part, work);
+            *output = map;
+        }
+        let [_, c3, c4, c5] = outputs;
+        [c3, c4, c5]
     }
 
     /// All norms, in order.

@@ -9,6 +9,7 @@ use crate::DetectorError;
 use crate::config::ModelConfig;
 use crate::fpn::Fpn;
 use crate::head::Head;
+use crate::part::{Part, Sketch, Work};
 use crate::resnet::Resnet;
 
 /// Pyramid levels, P3 to P7.
@@ -58,11 +59,35 @@ impl RetinaNet {
 
     /// `pixels [N, 3, H, W]`, normalised, `H` and `W` multiples of [`INPUT_MULTIPLE`].
     pub fn forward(&self, pixels: Tensor<4>) -> Output {
-        let pyramid = self.fpn.forward(self.backbone.forward(pixels));
+        self.forward_telling(pixels, &mut |_| {})
+    }
+
+    /// [`RetinaNet::forward`], which tells `done` of each part when it is through: asked for, on a device that computes
+    /// while the host goes on.
+    pub fn forward_telling(&self, pixels: Tensor<4>, done: &mut dyn FnMut(Part)) -> Output {
+        let pyramid = self.fpn.forward(self.backbone.forward(pixels, done));
+        done(Part::Pyramid);
         let maps = pyramid.iter().map(|p| [p.dims()[2], p.dims()[3]]).collect();
         let logits = pyramid.iter().map(|p| self.classification.forward(p.clone())).collect();
+        done(Part::Classes);
         let deltas = pyramid.into_iter().map(|p| self.regression.forward(p)).collect();
+        done(Part::Boxes);
         Output { logits, deltas, maps }
+    }
+
+    /// The arithmetic of one batch of `batch` pictures of `height` and `width`, part by part.
+    pub fn work(&self, batch: usize, [height, width]: [usize; 2]) -> Vec<(Part, Work)> {
+        let mut parts = Vec::new();
+        let pictures = Sketch { batch, size: [height, width], tracked: false };
+        let features = self.backbone.sketch(pictures, &mut |part, work| parts.push((part, work)));
+        let (pyramid, work) = self.fpn.sketch(features);
+        parts.push((Part::Pyramid, work));
+        for (part, head) in [(Part::Classes, &self.classification), (Part::Boxes, &self.regression)] {
+            let mut work = Work::default();
+            pyramid.iter().for_each(|level| work += head.sketch(*level));
+            parts.push((part, work));
+        }
+        parts
     }
 
     /// Forgets what the batches since the last fold measured for the norms: they will be run again.

@@ -10,6 +10,7 @@
 //! | [`gradient_norm`] | the norm of all gradients together, and its limit |
 //! | [`optimise`] | one update: accumulated, clipped by the global norm, applied |
 //! | `host` | tensors of the CPU as vectors |
+//! | [`learner`] | a network that is being trained, and what one batch does to it |
 //! | [`session`] | the loop |
 //! | [`step_record`] | what a step and an epoch leave behind |
 //! | [`observe`] | who is told |
@@ -33,6 +34,7 @@ pub mod device;
 pub mod error;
 pub mod gradient_norm;
 mod host;
+pub mod learner;
 pub mod observe;
 pub mod optimise;
 pub mod plan;
@@ -46,9 +48,10 @@ pub mod step_record;
 pub use checkpoint::{Checkpoint, CheckpointState};
 pub use device::open_device;
 pub use error::TrainError;
+pub use learner::{Learned, Learner, Stage};
 pub use observe::Observer;
 pub use plan::Plan;
-pub use predictor::Predictor;
+pub use predictor::{Predictor, pixels};
 pub use recipe::Recipe;
 pub use run_directory::RunDirectory;
 pub use session::{Ended, Session};

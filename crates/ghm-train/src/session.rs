@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use ghm_burn::{BatchCounts, BatchTargets, BatchWeights, Criterion};
-use ghm_data::{Batch, Loader, Sample, Skipped};
-use ghm_detector::targets::{ImageTruth, Targets, assign};
-use ghm_detector::{Output, RetinaNet, load_backbone, load_model};
+use ghm_burn::BatchWeights;
+use ghm_data::{Batch, Loader, Skipped};
+use ghm_detector::{load_backbone, load_model};
 use ghm_eval::{Evaluation, GroundTruth, evaluate, write_detections};
 
 use crate::checkpoint::write_checkpoint;
 use crate::error::io;
-use crate::optimise::Optimiser;
+use crate::learner::Learner;
 use crate::plan::Plan;
-use crate::predictor::{Predictor, pixels};
+use crate::predictor::Predictor;
 use crate::run_directory::{RunLogs, replace_file};
 use crate::schedule::Schedule;
 use crate::step_record::{EpochRecord, StepRecord, StepTime};
@@ -41,10 +40,7 @@ pub enum Ended {
 pub struct Session {
     plan: Plan,
     directory: RunDirectory,
-    device: Device,
-    network: RetinaNet,
-    optimiser: Optimiser,
-    criterion: Criterion,
+    learner: Learner,
     schedule: Schedule,
     state: CheckpointState,
     started: Instant,
@@ -58,8 +54,8 @@ impl Session {
         let model = &session.plan.recipe.model;
         let mut note = None;
         if let Some(path) = &model.weights {
-            let (network, report) = load_backbone(session.network, path, model.style)?;
-            session.network = network;
+            let (network, report) = load_backbone(session.learner.network, path, model.style)?;
+            session.learner.network = network;
             note = Some(format!("{}: {} tensors, unused: {}", path.display(), report.loaded, report.unused.join(", ")));
         }
         session.directory.write_recipe(&session.plan.recipe, &session.plan.fingerprint)?;
@@ -79,30 +75,27 @@ impl Session {
             let reason = "the data set is not the one this run was started on; start a new run".to_owned();
             return Err(TrainError::Damaged { path: session.plan.recipe.data.root.clone(), reason });
         }
-        if !session.criterion.accepts(&checkpoint.state.criterion) {
+        if !session.learner.criterion.accepts(&checkpoint.state.criterion) {
             let reason = "its loss settings are not those of the checkpoint, whose densities cannot go on with others; put the \
                           former ones back, or start a new run";
             return Err(TrainError::Damaged { path: session.directory.recipe_path(), reason: reason.to_owned() });
         }
-        session.network = load_model(session.network, &checkpoint.model)?;
+        session.learner.network = load_model(session.learner.network, &checkpoint.model)?;
         let damaged = |reason| TrainError::Damaged { path: checkpoint.path().to_owned(), reason };
-        session.optimiser = session.optimiser.restored(checkpoint.optimiser()?).map_err(damaged)?;
-        session.criterion.restore(checkpoint.state.criterion.clone());
+        session.learner.optimiser = session.learner.optimiser.restored(checkpoint.optimiser()?).map_err(damaged)?;
+        session.learner.criterion.restore(checkpoint.state.criterion.clone());
         session.state = checkpoint.state;
         Ok(session)
     }
 
     fn new(plan: Plan, directory: RunDirectory, device: &Device) -> Result<Self, TrainError> {
-        let device = device.clone().autodiff();
-        let recipe = &plan.recipe;
-        let network = RetinaNet::new(&recipe.model, plan.categories().len(), recipe.seed, &device)?;
-        let criterion = Criterion::new(recipe.loss.clone(), plan.categories().len())?;
+        let learner = Learner::new(&plan.recipe, plan.categories().len(), device)?;
         let state = CheckpointState {
             step: 0,
             epoch: 0,
             step_in_epoch: 0,
             best_ap: None,
-            criterion: criterion.state().clone(),
+            criterion: learner.criterion.state().clone(),
             epoch_sums: [0.0; 2],
             epoch_updates: 0,
             skipped: BTreeSet::new(),
@@ -110,9 +103,8 @@ impl Session {
             categories: plan.categories().to_vec(),
             fingerprint: plan.fingerprint.clone(),
         };
-        let (optimiser, schedule) = (Optimiser::new(&recipe.optimiser), plan.schedule());
-        let started = Instant::now();
-        Ok(Self { plan, directory, device, network, optimiser, criterion, schedule, state, started })
+        let (schedule, started) = (plan.schedule(), Instant::now());
+        Ok(Self { plan, directory, learner, schedule, state, started })
     }
 
     /// Trains to the end, or until `stop` says so between two updates.
@@ -184,10 +176,12 @@ impl Session {
             time: StepTime::default(),
         };
         let mut image_ids = Vec::new();
-        let weights = if accumulate > 1 && self.criterion.counts_first() {
+        let weights = if accumulate > 1 && self.learner.criterion.counts_first() {
             let ready = (0..accumulate).map(|_| self.next_batch(batches, &mut record, observer));
             let ready = ready.collect::<Result<Vec<_>, _>>()?;
-            let weights = self.count(&ready, &mut record)?;
+            let clock = Instant::now();
+            let weights = self.learner.count(&ready)?;
+            record.time.forward += clock.elapsed().as_secs_f64();
             waiting.extend(ready);
             Some(weights)
         } else {
@@ -227,27 +221,7 @@ impl Session {
         Ok(batch)
     }
 
-    /// Counts all batches of an update, so that the density is over them all. It costs a forward pass of each, which is
-    /// run again for its gradients: activations of all at once would be what accumulating is there to avoid.
-    fn count(&mut self, batches: &[Batch], record: &mut StepRecord) -> Result<BatchWeights, TrainError> {
-        let clock = Instant::now();
-        let mut counts = BatchCounts::default();
-        for batch in batches.iter().filter(|batch| !batch.samples.is_empty()) {
-            let output = self.network.forward(pixels(batch, &self.device));
-            let targets = self.targets(batch, &output);
-            counts.merge(&self.criterion.count(&output.logits, &output.deltas, &rows(&targets))?)?;
-        }
-        self.network.drop_statistics();
-        record.time.forward += clock.elapsed().as_secs_f64();
-        Ok(self.criterion.take_in(&counts)?)
-    }
-
-    fn targets(&self, batch: &Batch, output: &Output) -> Targets {
-        let truths: Vec<ImageTruth> = batch.samples.iter().map(truth).collect();
-        assign(&self.plan.recipe.model, &output.maps, &truths)
-    }
-
-    /// Forward, loss and backward of one batch; `weights` are those of the whole update, where they are known already.
+    /// Forward, loss and backward of one batch.
     fn accumulate(
         &mut self,
         batch: &Batch,
@@ -255,40 +229,21 @@ impl Session {
         record: &mut StepRecord,
         image_ids: &[u64],
     ) -> Result<(), TrainError> {
-        let clock = Instant::now();
-        let output = self.network.forward(pixels(batch, &self.device));
-        let targets = self.targets(batch, &output);
-        let forward = clock.elapsed().as_secs_f64();
-        let scale = 1.0 / self.plan.recipe.optimiser.accumulate as f32;
-        let rows = rows(&targets);
-        let loss = match weights {
-            Some(weights) => self.criterion.apply(&output.logits, &output.deltas, &rows, weights, scale)?,
-            None => self.criterion.forward(&output.logits, &output.deltas, &rows, scale)?,
-        };
-        let after_loss = clock.elapsed().as_secs_f64();
-        record.classification += loss.classification;
-        record.regression += loss.regression;
+        let learned = self.learner.learn(batch, weights, &mut |_| {})?;
+        record.classification += learned.classification;
+        record.regression += learned.regression;
         record.loss = record.classification + record.regression;
-        record.positives += targets.positives;
+        record.positives += learned.positives;
         record.pictures += batch.samples.len();
-        self.expect_finite(record.loss, "loss", image_ids.to_vec())?;
-        let gradients = loss.total.backward();
-        self.optimiser.accumulate(&self.network, gradients);
-        let end = clock.elapsed().as_secs_f64();
-        let time = StepTime { forward, loss: after_loss - forward, backward: end - after_loss, ..StepTime::default() };
-        record.time.add(&time);
-        Ok(())
+        record.time.add(&learned.time);
+        self.expect_finite(record.loss, "loss", image_ids.to_vec())
     }
 
     fn apply(&mut self, record: &mut StepRecord, image_ids: Vec<u64>) -> Result<(), TrainError> {
         let clock = Instant::now();
-        let (norm, gradients) = self.optimiser.clipped(&self.network);
-        self.expect_finite(norm, "gradient norm", image_ids)?;
-        record.gradient_norm = norm;
-        self.optimiser.update(&mut self.network, gradients, record.learning_rate);
-        self.network.fold_statistics();
+        record.gradient_norm = self.learner.apply(record.learning_rate);
         record.time.update = clock.elapsed().as_secs_f64();
-        Ok(())
+        self.expect_finite(record.gradient_norm, "gradient norm", image_ids)
     }
 
     fn expect_finite(&self, value: f64, what: &'static str, image_ids: Vec<u64>) -> Result<(), TrainError> {
@@ -346,7 +301,8 @@ impl Session {
     /// COCO numbers on the validation split; boxes and numbers go to the run directory.
     fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<Option<Evaluation>, TrainError> {
         let Some(validation) = &self.plan.validation else { return Ok(None) };
-        let predictor = Predictor::new(&self.network, &self.plan.recipe, self.plan.categories(), &self.device);
+        let predictor =
+            Predictor::new(&self.learner.network, &self.plan.recipe, self.plan.categories(), self.learner.device());
         let predictions = predictor.run(&validation.dataset, |done, total| observer.evaluating(done, total))?;
         for picture in &predictions.skipped {
             if self.state.skipped_validation.insert(picture.image_id) {
@@ -371,24 +327,10 @@ impl Session {
 
     fn save(&mut self, name: &str, logs: &RunLogs) -> Result<(), TrainError> {
         logs.sync()?;
-        self.state.criterion = self.criterion.state().clone();
+        self.state.criterion = self.learner.criterion.state().clone();
         let path = self.directory.checkpoint_path(name);
         let damaged = |reason| TrainError::Damaged { path: path.clone(), reason };
-        let history = self.optimiser.to_bytes().map_err(damaged)?;
-        write_checkpoint(&path, &self.network, &history, &self.state)
-    }
-}
-
-/// The targets as the losses take them.
-fn rows(targets: &Targets) -> BatchTargets<'_> {
-    BatchTargets { classes: &targets.classes, deltas: &targets.deltas, delta_weights: &targets.delta_weights }
-}
-
-fn truth(sample: &Sample) -> ImageTruth<'_> {
-    ImageTruth {
-        bboxes_in_input: &sample.bboxes_in_input,
-        class_indices: &sample.class_indices,
-        ignored_in_input: &sample.ignored_in_input,
-        content_size: sample.content_size,
+        let history = self.learner.optimiser.to_bytes().map_err(damaged)?;
+        write_checkpoint(&path, &self.learner.network, &history, &self.state)
     }
 }

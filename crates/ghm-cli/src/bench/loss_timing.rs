@@ -8,6 +8,7 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::loss_data::LossData;
+use super::seconds::Seconds;
 
 /// Bytes a task of the copy takes at a time.
 const CHUNK: usize = 64 * 1024;
@@ -30,22 +31,6 @@ pub struct LossTiming {
     pub loss: Seconds,
     /// Of the copies: they read half as many bytes and write the other half.
     pub copy: Seconds,
-}
-
-/// Times of several repeats, in seconds.
-pub struct Seconds {
-    pub median: f64,
-    pub min: f64,
-    pub max: f64,
-}
-
-impl Seconds {
-    fn of(mut times: Vec<f64>) -> Self {
-        times.sort_by(f64::total_cmp);
-        let (middle, last) = (times.len() / 2, times.len() - 1);
-        let median = (times[middle] + times[last - middle]) / 2.0;
-        Self { median, min: times[0], max: times[last] }
-    }
 }
 
 /// Times a loss on `data`, in `pool`: a call, a copy, a call, a copy, after one of each that does not count.

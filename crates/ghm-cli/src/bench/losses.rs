@@ -1,6 +1,5 @@
 //! `ghm bench losses`: every loss of `ghm-loss`, value and gradient.
 
-use std::io::{IsTerminal, Write};
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,7 +10,8 @@ use rayon::ThreadPoolBuilder;
 use serde_json::{Value, json};
 
 use super::loss_data::{CLASSES, LossData};
-use super::loss_timing::{Effort, LossTiming, Seconds, time_loss};
+use super::loss_timing::{Effort, LossTiming, time_loss};
+use super::table::{aligned, counted, say};
 use crate::arguments::BenchLossesArguments;
 use crate::output::print;
 
@@ -78,7 +78,7 @@ impl Plan {
                 let data = LossData::of(config, elements);
                 for (threads, pool) in &pools {
                     let loss = config.name();
-                    say(&format!("{loss}, {elements} elements, {}", counted(*threads)));
+                    say(&format!("{loss}, {elements} elements, {}", counted(*threads, "thread")));
                     let timing = time_loss(config, &data, pool, self.effort)?;
                     rows.push(Row { loss, elements, threads: *threads, timing });
                 }
@@ -115,7 +115,7 @@ impl Row {
             "elements": self.elements,
             "threads": self.threads,
             "bytes": self.timing.bytes,
-            "seconds": json_of_seconds(seconds),
+            "seconds": seconds.json(),
             "ns_per_element": self.ns_per_element(seconds.median),
             "gb_per_s": self.gb_per_s(seconds.median),
             "ratio_to_copy": self.ratio_to_copy(),
@@ -130,7 +130,7 @@ impl Row {
             "elements": self.elements,
             "threads": self.threads,
             "bytes": self.timing.bytes,
-            "seconds": json_of_seconds(seconds),
+            "seconds": seconds.json(),
             "gb_per_s": self.gb_per_s(seconds.median),
         })
     }
@@ -166,37 +166,11 @@ fn is_called(config: &LossConfig, name: &str) -> bool {
     config.name() == name.replace('-', "_")
 }
 
-fn counted(threads: usize) -> String {
-    if threads == 1 { "1 thread".into() } else { format!("{threads} threads") }
-}
-
-/// What is going on, on a terminal, in place of what was before.
-fn say(text: &str) {
-    let mut stderr = std::io::stderr().lock();
-    if stderr.is_terminal() {
-        // A terminal that went away is no failure.
-        let _ = write!(stderr, "\r{text:<60}\r").and_then(|()| stderr.flush());
-    }
-}
-
-fn json_of_seconds(seconds: &Seconds) -> Value {
-    json!({"median": seconds.median, "min": seconds.min, "max": seconds.max})
-}
-
 /// For people: a line a measurement, and what the columns mean.
 fn table(rows: &[Row]) -> String {
     let head = ["loss", "elements", "threads", "ns/element", "min to max", "GB/s", "x copy"].map(ToOwned::to_owned);
     let lines: Vec<[String; 7]> = std::iter::once(head).chain(rows.iter().map(Row::cells)).collect();
-    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..7).map(width).collect();
-    let line = |cells: &[String; 7]| {
-        let mut text = format!("{:<1$}", cells[0], widths[0]);
-        for (cell, width) in cells.iter().zip(&widths).skip(1) {
-            text += &format!("  {cell:>width$}");
-        }
-        text + "\n"
-    };
-    lines.iter().map(line).collect::<String>() + &footer(rows)
+    aligned(&lines) + &footer(rows)
 }
 
 fn footer(rows: &[Row]) -> String {
@@ -209,7 +183,7 @@ fn footer(rows: &[Row]) -> String {
         let same = |row: &&Row| row.loss == "ghm_c" && (row.elements, row.threads) == (exact.elements, exact.threads);
         if let Some(regions) = rows.iter().find(same) {
             let ratio = exact.timing.loss.median / regions.timing.loss.median;
-            let place = format!("{} elements, {}", exact.elements, counted(exact.threads));
+            let place = format!("{} elements, {}", exact.elements, counted(exact.threads, "thread"));
             text += &format!("exact density over unit regions, {place}: {ratio:.2}\n");
         }
     }

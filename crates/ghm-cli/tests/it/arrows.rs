@@ -15,7 +15,10 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("ghm-gpu", &["ghm-loss"]),
     ("ghm-report", &["ghm-boxes"]),
     ("ghm-train", &["ghm-boxes", "ghm-burn", "ghm-data", "ghm-detector", "ghm-eval"]),
-    ("ghm-cli", &["ghm-boxes", "ghm-data", "ghm-eval", "ghm-loss", "ghm-report", "ghm-train"]),
+    (
+        "ghm-cli",
+        &["ghm-boxes", "ghm-conv", "ghm-data", "ghm-detector", "ghm-eval", "ghm-loss", "ghm-report", "ghm-train"],
+    ),
 ];
 
 /// Crates that must not need the tensor library.

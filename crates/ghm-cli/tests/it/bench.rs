@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support::text;
+use crate::support::{Workplace, contents, text};
 
 /// As many as `ghm_loss::LossConfig::defaults` has.
 const LOSSES: usize = 19;
@@ -54,6 +54,69 @@ fn the_table_has_a_line_a_loss_and_compares_the_two_densities() {
     assert!(!table.contains("focal"), "{table}");
 }
 
+/// A network small enough for a test.
+const SMALL: [&str; 8] =
+    ["model.backbone=resnet18", "model.channels=16", "model.head_depth=1", "--size", "96", "64", "--repeats", "2"];
+
+fn json_of(arguments: &[&str]) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_ghm")).arg("bench").args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The names of the parts, each of which took some time, and no more than all together.
+fn parts_of(found: &Value, all: &Value) -> Vec<String> {
+    let parts = found["parts"].as_array().unwrap();
+    let least: f64 = parts.iter().map(|part| part["seconds"]["min"].as_f64().unwrap()).sum();
+    assert!(least <= all["median"].as_f64().unwrap(), "{found}");
+    assert!(parts.iter().all(|part| part["seconds"]["median"].as_f64().unwrap() >= 0.0), "{found}");
+    parts.iter().map(|part| part["part"].as_str().unwrap().to_owned()).collect()
+}
+
+const FORWARD: [&str; 8] = ["stem", "stage 1", "stage 2", "stage 3", "stage 4", "pyramid", "class head", "box head"];
+
+#[test]
+fn an_update_is_timed_part_by_part_on_made_up_pictures() {
+    let found = json_of(&[&["step", "--batch", "2", "--json", "--threads", "1"], &SMALL[..]].concat());
+    let names = parts_of(&found, &found["step"]);
+    let expected: Vec<&str> =
+        ["data", "pixels"].into_iter().chain(FORWARD).chain(["targets", "losses", "backward", "update"]).collect();
+    assert_eq!(names, expected);
+    assert_eq!(found["shape"], serde_json::json!([2, 3, 64, 96]));
+    for name in ["pictures_per_second", "flops", "matmul_flops_per_second"] {
+        assert!(is_positive(&found[name]), "{name} of {found}");
+    }
+}
+
+#[test]
+fn a_recipes_own_pictures_are_timed_and_its_files_left_alone() {
+    let workplace = Workplace::new();
+    let before = contents(&workplace.path("data"));
+    let json = |arguments: &[&str]| -> Value { serde_json::from_str(&workplace.done(arguments)).unwrap() };
+    let found = json(&["bench", "step", "--recipe", "recipe.toml", "--repeats", "1", "--json"]);
+    assert_eq!(found["shape"], serde_json::json!([2, 3, 64, 64]));
+    assert_eq!(found["pictures"], "recipe.toml");
+    let loaded = json(&["bench", "loader", "data", "schedule.batch=2", "--threads", "2", "--repeats", "1", "--json"]);
+    let rows = loaded["results"].as_array().unwrap();
+    let named: Vec<(&str, u64)> =
+        rows.iter().map(|row| (row["what"].as_str().unwrap(), row["threads"].as_u64().unwrap())).collect();
+    assert_eq!(named, [("decode", 1), ("load", 1), ("load", 2)]);
+    assert!(rows.iter().all(|row| is_positive(&row["pictures_per_second"])), "{loaded}");
+    assert!(contents(&workplace.path("data")) == before, "the pictures were changed");
+}
+
+#[test]
+fn a_prediction_is_timed_part_by_part_for_each_number_of_pictures() {
+    let found = json_of(&[&["predict", "--json", "--batch", "1,3"], &SMALL[..]].concat());
+    let batches = found["batches"].as_array().unwrap();
+    assert_eq!(batches.iter().map(|batch| batch["pictures"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 3]);
+    for batch in batches {
+        let expected: Vec<&str> = std::iter::once("pixels").chain(FORWARD).chain(["boxes"]).collect();
+        assert_eq!(parts_of(batch, &batch["seconds"]), expected);
+    }
+    assert!(is_positive(&found["crowded_decode"]["median"]), "{found}");
+}
+
 #[test]
 fn what_cannot_be_timed_is_refused_with_what_can() {
     let refused = |arguments: &[&str], parts: &[&str]| {
@@ -68,5 +131,12 @@ fn what_cannot_be_timed_is_refused_with_what_can() {
     refused(&["losses", "--elements", "100"], &["--elements 100: give a multiple of 80"]);
     refused(&["losses", "--elements", "0"], &["--elements 0"]);
     refused(&["losses", "--threads", "0"], &["--threads 0: give at least 1"]);
+    refused(&["step", "--size", "100", "64"], &["--size 100 64: give two multiples of 32"]);
+    refused(&["step", "--repeats", "0"], &["--repeats 0"]);
+    refused(&["step", "model.dept=3"], &["dept"]);
+    refused(&["step", "--batch", "0"], &["--batch 0"]);
+    refused(&["predict", "--batch", "0"], &["--batch 0"]);
+    refused(&["predict", "--threads", "0"], &["--threads 0"]);
+    refused(&["loader", "no-such-folder"], &["no-such-folder"]);
     refused(&["lotteries"], &["lotteries"]);
 }

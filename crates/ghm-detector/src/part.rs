@@ -1,0 +1,112 @@
+//! The parts of a network, whose times are told apart, and the arithmetic in each.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A part of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The 7x7 convolution and the pool.
+    Stem,
+    /// Stages of the ResNet, with strides 4 to 32.
+    Stage1,
+    /// See [`Part::Stage1`].
+    Stage2,
+    /// See [`Part::Stage1`].
+    Stage3,
+    /// See [`Part::Stage1`].
+    Stage4,
+    /// P3 to P7.
+    Pyramid,
+    /// The head of classes, on all levels.
+    Classes,
+    /// The head of boxes, on all levels.
+    Boxes,
+}
+
+impl Part {
+    /// The stages of the ResNet.
+    pub const STAGES: [Self; 4] = [Self::Stage1, Self::Stage2, Self::Stage3, Self::Stage4];
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stem => "stem",
+            Self::Stage1 => "stage 1",
+            Self::Stage2 => "stage 2",
+            Self::Stage3 => "stage 3",
+            Self::Stage4 => "stage 4",
+            Self::Pyramid => "pyramid",
+            Self::Classes => "class head",
+            Self::Boxes => "box head",
+        })
+    }
+}
+
+/// Floating-point operations of convolutions; a product and a sum are two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// Of the forward pass.
+    pub forward: u64,
+    /// Of the backward pass: gradients of trained weights, and of inputs that depend on any.
+    pub backward: u64,
+}
+
+impl std::ops::AddAssign for Work {
+    fn add_assign(&mut self, other: Self) {
+        self.forward += other.forward;
+        self.backward += other.backward;
+    }
+}
+
+/// A map on its way through a network of which only sizes are known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sketch {
+    /// Pictures.
+    pub batch: usize,
+    /// Rows and columns.
+    pub size: [usize; 2],
+    /// Whether it depends on anything that is trained, so that a gradient comes back to it.
+    pub tracked: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::{Backbone, ModelConfig, NormKind, RetinaNet};
+
+    fn work(config: &ModelConfig, side: usize) -> Vec<(Part, Work)> {
+        RetinaNet::new(config, 80, 0, &Device::flex().autodiff()).unwrap().work(1, [side; 2])
+    }
+
+    #[test]
+    fn a_resnet_takes_the_arithmetic_that_is_published_for_it() {
+        // torchvision's models at 224x224, multiply-adds in billions without the last layer (0.002, 0.0005).
+        for (backbone, published) in [(Backbone::Resnet50, 4.087), (Backbone::Resnet18, 1.814)] {
+            let config = ModelConfig { backbone, ..ModelConfig::default() };
+            let of_backbone = work(&config, 224).into_iter().filter(|(part, _)| *part < Part::Pyramid);
+            let multiplications = of_backbone.map(|(_, work)| work.forward).sum::<u64>() as f64 / 2e9;
+            assert!((multiplications - published).abs() < 0.005 * published, "{multiplications}");
+        }
+    }
+
+    #[test]
+    fn what_is_frozen_takes_no_backward_pass_and_what_follows_no_gradient_into_it() {
+        let frozen = work(&ModelConfig { frozen_stages: 1, ..ModelConfig::default() }, 256);
+        let of = |wanted: Part| frozen.iter().find(|(part, _)| *part == wanted).unwrap().1;
+        assert_eq!((of(Part::Stem).backward, of(Part::Stage1).backward), (0, 0));
+        // Two convolutions of stage 2 read stage 1, which wants no gradient: 256 x 128 and 256 x 512 channels, at 64 and 32.
+        let into_stage_1 = 2 * (256 * 128 * 64 * 64 + 256 * 512 * 32 * 32);
+        assert_eq!(of(Part::Stage2).backward, 2 * of(Part::Stage2).forward - into_stage_1);
+        assert_eq!(of(Part::Classes).backward, 2 * of(Part::Classes).forward);
+
+        let all = ModelConfig { norm: NormKind::Batch, frozen_stages: 0, ..ModelConfig::default() };
+        let stem = work(&all, 256)[0].1;
+        assert_eq!(stem.backward, stem.forward, "there is no gradient into the picture");
+    }
+}
