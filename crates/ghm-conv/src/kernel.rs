@@ -3,7 +3,6 @@
 //! Every output element is computed by one product of a fixed shape, and partial weight gradients are summed in a fixed
 //! order, so results do not depend on the number of threads.
 
-use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Mutex;
 
@@ -12,6 +11,8 @@ use rayon::prelude::*;
 use crate::gemm::{Into, Matrix, Workers, multiply};
 use crate::geometry::{Activation, Geometry};
 use crate::relu::relu;
+use crate::scratch::with_scratch;
+use crate::winograd::{self, Weights};
 
 /// Output positions in a tile: the column matrix of a 3x3 convolution over 256 channels then takes 4.7 MB.
 const TILE_POSITIONS: usize = 512;
@@ -24,23 +25,6 @@ const SMALLEST_TILE: usize = 128;
 
 /// Output positions that make a partial weight gradient worth its own buffer.
 const GROUP_POSITIONS: usize = 256;
-
-thread_local! {
-    static SCRATCH: RefCell<[Vec<f32>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
-}
-
-/// Runs `work` with two buffers of this thread, of these lengths and any content.
-fn with_scratch(lengths: [usize; 2], work: impl FnOnce(&mut [f32], &mut [f32])) {
-    let mut buffers = SCRATCH.with(RefCell::take);
-    for (buffer, length) in buffers.iter_mut().zip(lengths) {
-        if buffer.len() < length {
-            buffer.resize(length, 0.0);
-        }
-    }
-    let [a, b] = &mut buffers;
-    work(&mut a[..lengths[0]], &mut b[..lengths[1]]);
-    SCRATCH.set(buffers);
-}
 
 impl Geometry {
     fn tiles(&self, rows: Range<usize>) -> Vec<Range<usize>> {
@@ -79,13 +63,21 @@ pub struct Finish<'a> {
 /// # Shapes
 /// `x [N, I, H, W]`, `weight [O, I, KH, KW]`; result `[N, O, OH, OW]`.
 pub fn forward(g: &Geometry, x: &[f32], weight: &[f32], finish: Finish) -> Vec<f32> {
+    if winograd::suits(g) {
+        return winograd::forward(g, x, Weights::Forward(weight), finish);
+    }
+    forward_by_tiles(g, x, weight, finish)
+}
+
+/// Columns of a tile, one product.
+pub(crate) fn forward_by_tiles(g: &Geometry, x: &[f32], weight: &[f32], finish: Finish) -> Vec<f32> {
     let mut y = vec![0.0f32; g.batch * g.output_len()];
     let width = g.output[1];
     let tiles = split_by_tile(g, &mut y);
     let workers = workers(tiles.len());
     tiles.into_par_iter().for_each(|(tile, parts)| {
         let columns = tile.len() * width;
-        with_scratch([g.depth() * columns, g.channels_out * columns], |gathered, product| {
+        with_scratch([g.depth() * columns, g.channels_out * columns], |[gathered, product]| {
             g.gather(x, &tile, gathered, workers);
             let left = Matrix::new(weight, g.channels_out, g.depth());
             multiply(left, Matrix::new(gathered, g.depth(), columns), product, Into::Replace, workers);
@@ -169,8 +161,26 @@ pub struct BackwardInput<'a> {
     pub y_gradient: &'a [f32],
 }
 
-/// Both gradients in one walk over the tiles.
+/// Both gradients.
 pub fn backward(g: &Geometry, input: BackwardInput, wanted: Wanted) -> ConvGradients {
+    if winograd::suits(g) { backward_by_winograd(g, input, wanted) } else { backward_by_tiles(g, input, wanted) }
+}
+
+fn backward_by_winograd(g: &Geometry, input: BackwardInput, wanted: Wanted) -> ConvGradients {
+    let mut gradients = ConvGradients::default();
+    if wanted.weight {
+        gradients.weight = winograd::weight_gradient(g, input.x, input.y_gradient, input.scale);
+    }
+    if wanted.x {
+        let back = Geometry { channels_in: g.channels_out, channels_out: g.channels_in, ..*g };
+        let finish = Finish { scale: None, bias: None, residual: None, activation: Activation::None };
+        gradients.x = winograd::forward(&back, input.y_gradient, Weights::Backward(input.weight, input.scale), finish);
+    }
+    gradients
+}
+
+/// Both in one walk over the tiles.
+pub(crate) fn backward_by_tiles(g: &Geometry, input: BackwardInput, wanted: Wanted) -> ConvGradients {
     let mut x_gradient = vec![0.0f32; if wanted.x { g.batch * g.input_len() } else { 0 }];
     let groups = g.groups();
     let partials: Vec<Mutex<Vec<f32>>> = groups.iter().map(|_| Mutex::new(Vec::<f32>::new())).collect();
@@ -205,7 +215,7 @@ struct Tile {
 
 fn backward_tile(g: &Geometry, input: &BackwardInput, tile: &Tile, weight_sum: &mut [f32], x_part: &mut [f32]) {
     let columns = tile.rows.len() * g.output[1];
-    with_scratch([g.depth() * columns, g.channels_out * columns], |gathered, outgoing| {
+    with_scratch([g.depth() * columns, g.channels_out * columns], |[gathered, outgoing]| {
         gather_outgoing(g, input, &tile.rows, outgoing);
         let outgoing = Matrix::new(outgoing, g.channels_out, columns);
         if !weight_sum.is_empty() {

@@ -10,11 +10,12 @@
 //! | [`columns`] | a tile of the input as a matrix, and its gradient back |
 //! | [`gemm`] | the matrix product behind a checked, safe door |
 //! | [`kernel`] | forward and backward over slices |
+//! | `winograd`, `tile` | 3x3 convolutions of stride 1 in a quarter of the products, and the arithmetic of one tile |
 //! | [`op`] | the same on burn tensors, with autodiff |
 //! | [`norm_kernel`], [`norm`] | batch norm in training with its residual and ReLU: over slices, on burn tensors |
 //! | [`group_kernel`], [`group`] | group norm with its ReLU, likewise |
 //! | [`pool`] | the stem's max-pool on burn tensors |
-//! | `relu`, `primitive` | the gradient of a ReLU; burn's CPU tensors as slices |
+//! | `relu`, `primitive`, `scratch` | the gradient of a ReLU; burn's CPU tensors as slices; buffers used again |
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -40,6 +41,9 @@ pub mod op;
 pub mod pool;
 mod primitive;
 mod relu;
+mod scratch;
+mod tile;
+mod winograd;
 
 pub use geometry::{Activation, ConvSpec, Geometry};
 pub use group::group_norm;
