@@ -7,11 +7,16 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, activation, module};
+use rayon::prelude::*;
 
 use crate::geometry::{Activation, ConvSpec, Geometry};
 use crate::kernel::{self, BackwardInput, Finish, Wanted};
+use crate::norm_kernel::sum;
 use crate::primitive::{flex, flex_tracked, runs_here, tensor, values};
 use crate::relu::before_activation;
+
+/// Channels that one thread adds up at a time.
+const CHANNELS_A_JOB: usize = 16;
 
 /// What follows the product in the same pass: `activation(scale * product + bias + residual)`.
 #[derive(Clone, Debug)]
@@ -176,11 +181,10 @@ impl Backward<Flex, 4> for ConvBackward {
 }
 
 fn channel_sums(g: &Geometry, outgoing: &[f32]) -> Vec<f32> {
-    let mut sums = vec![0.0f64; g.channels_out];
-    for (index, plane) in outgoing.chunks(g.output_area().max(1)).enumerate() {
-        sums[index % g.channels_out] += plane.iter().map(|v| f64::from(*v)).sum::<f64>();
-    }
-    sums.into_iter().map(|s| s as f32).collect()
+    let planes = |channel: usize| (0..g.batch).map(move |picture| picture * g.channels_out + channel);
+    let of_plane = |plane: usize| sum(&outgoing[plane * g.output_area()..][..g.output_area()]);
+    let of_channel = |channel: usize| planes(channel).map(of_plane).sum::<f64>() as f32;
+    (0..g.channels_out).into_par_iter().with_min_len(CHANNELS_A_JOB).map(of_channel).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,18 @@
 
 use pulp::Simd;
 
+/// An array of what an expression gives for each number. A closure would not do: the compiler gives it no vectors of its
+/// own, and calls a function for each operation.
+macro_rules! each {
+    ($index:ident in $($number:literal)* => $value:expr) => {
+        [$({
+            let $index: usize = $number;
+            $value
+        }),*]
+    };
+}
+pub(crate) use each;
+
 /// Sides of a tile of outputs, and of inputs or products.
 pub(crate) const OUT: usize = 4;
 pub(crate) const IN: usize = 6;
@@ -22,6 +34,12 @@ const NORM_B: f32 = 1.0 / 6.0;
 #[inline(always)]
 fn fused<S: Simd>(simd: S, x: S::f32s, factor: f32, summand: S::f32s) -> S::f32s {
     simd.mul_add_e_f32s(x, simd.splat_f32s(factor), summand)
+}
+
+/// `x * factor`.
+#[inline(always)]
+fn scaled<S: Simd>(simd: S, x: S::f32s, factor: f32) -> S::f32s {
+    simd.mul_f32s(x, simd.splat_f32s(factor))
 }
 
 /// `B' d`: six inputs to six points.
@@ -47,11 +65,10 @@ pub(crate) fn to_output<S: Simd>(simd: S, m: [S::f32s; IN]) -> [S::f32s; OUT] {
     let [m0, m1, m2, m3, m4, m5] = m;
     let (even_a, odd_a) = (simd.add_f32s(m1, m2), simd.sub_f32s(m1, m2));
     let (even_b, odd_b) = (simd.add_f32s(m3, m4), simd.sub_f32s(m3, m4));
-    let scaled = |x, factor| simd.mul_f32s(x, simd.splat_f32s(factor));
     [
         simd.add_f32s(simd.add_f32s(m0, even_a), even_b),
-        fused(simd, odd_b, B, scaled(odd_a, A)),
-        fused(simd, even_b, BB, scaled(even_a, AA)),
+        fused(simd, odd_b, B, scaled(simd, odd_a, A)),
+        fused(simd, even_b, BB, scaled(simd, even_a, AA)),
         fused(simd, odd_b, B * BB, fused(simd, odd_a, A * AA, m5)),
     ]
 }
@@ -76,10 +93,9 @@ pub(crate) fn of_output<S: Simd>(simd: S, y: [S::f32s; OUT]) -> [S::f32s; IN] {
 /// `G g`: three weights to six points.
 #[inline(always)]
 pub(crate) fn of_kernel<S: Simd>(simd: S, g: [S::f32s; 3]) -> [S::f32s; IN] {
-    let scaled = |x, factor| simd.mul_f32s(x, simd.splat_f32s(factor));
-    let even_a = fused(simd, g[2], NORM_A * AA, scaled(g[0], NORM_A));
-    let even_b = fused(simd, g[2], NORM_B * BB, scaled(g[0], NORM_B));
-    let (odd_a, odd_b) = (scaled(g[1], NORM_A * A), scaled(g[1], NORM_B * B));
+    let even_a = fused(simd, g[2], NORM_A * AA, scaled(simd, g[0], NORM_A));
+    let even_b = fused(simd, g[2], NORM_B * BB, scaled(simd, g[0], NORM_B));
+    let (odd_a, odd_b) = (scaled(simd, g[1], NORM_A * A), scaled(simd, g[1], NORM_B * B));
     [
         g[0],
         simd.add_f32s(even_a, odd_a),
@@ -96,10 +112,9 @@ pub(crate) fn to_kernel<S: Simd>(simd: S, u: [S::f32s; IN]) -> [S::f32s; 3] {
     let [u0, u1, u2, u3, u4, u5] = u;
     let (even_a, odd_a) = (simd.add_f32s(u1, u2), simd.sub_f32s(u1, u2));
     let (even_b, odd_b) = (simd.add_f32s(u3, u4), simd.sub_f32s(u3, u4));
-    let scaled = |x, factor| simd.mul_f32s(x, simd.splat_f32s(factor));
     [
         fused(simd, even_b, NORM_B, fused(simd, even_a, NORM_A, u0)),
-        fused(simd, odd_b, NORM_B * B, scaled(odd_a, NORM_A * A)),
+        fused(simd, odd_b, NORM_B * B, scaled(simd, odd_a, NORM_A * A)),
         fused(simd, even_b, NORM_B * BB, fused(simd, even_a, NORM_A * AA, u5)),
     ]
 }

@@ -16,7 +16,7 @@ use crate::geometry::{Activation, Geometry};
 use crate::kernel::Finish;
 use crate::relu::relu;
 use crate::scratch::with_scratch;
-use crate::tile::{IN, OUT, of_input, of_kernel, of_output, to_kernel, to_output};
+use crate::tile::{IN, OUT, each, of_input, of_kernel, of_output, to_kernel, to_output};
 
 /// Points of a tile.
 const POINTS: usize = IN * IN;
@@ -298,6 +298,7 @@ impl Phases {
     }
 
     /// Takes in `rows` rows of `plane` from row `first` on, which begin with `left` zeros; zeros beyond its sides.
+    #[inline(always)]
     fn read(&mut self, plane: &[f32], [height, width]: [usize; 2], first: isize, left: usize, rows: usize) {
         for row in 0..rows {
             let phases = &mut self.values[row * OUT * self.length..][..OUT * self.length];
@@ -324,6 +325,16 @@ fn load<S: Simd>(values: &[f32], at: usize) -> S::f32s {
     S::as_simd_f32s(&values[at..at + S::F32_LANES]).0[0]
 }
 
+/// The first `length` lanes from `at` on, then zeros.
+#[inline(always)]
+fn load_some<S: Simd>(simd: S, values: &[f32], at: usize, length: usize) -> S::f32s {
+    let values = &values[at..at + length];
+    match S::as_simd_f32s(values).0.first() {
+        Some(whole) => *whole,
+        None => simd.partial_load_f32s(values),
+    }
+}
+
 #[inline(always)]
 fn store<S: Simd>(simd: S, values: &mut [f32], at: usize, length: usize, vector: S::f32s) {
     let target = &mut values[at..at + length];
@@ -337,15 +348,16 @@ fn store<S: Simd>(simd: S, values: &mut [f32], at: usize, length: usize, vector:
 fn input_line<S: Simd>(simd: S, phases: &mut Phases, points: &mut [&mut [f32]], at: usize, columns: usize) {
     let (length, pitch) = (phases.length, OUT * phases.length);
     for start in (0..pitch).step_by(S::F32_LANES) {
-        let d = std::array::from_fn(|row| load::<S>(&phases.values, row * pitch + start));
+        let d = each!(row in 0 1 2 3 4 5 => load::<S>(&phases.values, row * pitch + start));
         for (row, vector) in of_input(simd, d).into_iter().enumerate() {
             store(simd, &mut phases.turned, row * pitch + start, S::F32_LANES, vector);
         }
     }
     for row in 0..IN {
         for start in (0..columns).step_by(S::F32_LANES) {
-            let d = std::array::from_fn(|column| {
-                load::<S>(&phases.turned, row * pitch + column % OUT * length + start + column / OUT)
+            let place = row * pitch + start;
+            let d = each!(column in 0 1 2 3 4 5 => {
+                load::<S>(&phases.turned, place + column % OUT * length + column / OUT)
             });
             let lanes = S::F32_LANES.min(columns - start);
             for (column, vector) in of_input(simd, d).into_iter().enumerate() {
@@ -359,14 +371,14 @@ fn input_line<S: Simd>(simd: S, phases: &mut Phases, points: &mut [&mut [f32]], 
 fn output_line<S: Simd>(simd: S, phases: &mut Phases, points: &mut [&mut [f32]], at: usize, columns: usize) {
     let (length, pitch) = (phases.length, OUT * phases.length);
     for start in (0..pitch).step_by(S::F32_LANES) {
-        let y = std::array::from_fn(|row| load::<S>(&phases.values, row * pitch + start));
+        let y = each!(row in 0 1 2 3 => load::<S>(&phases.values, row * pitch + start));
         for (row, vector) in of_output(simd, y).into_iter().enumerate() {
             store(simd, &mut phases.turned, row * pitch + start, S::F32_LANES, vector);
         }
     }
     for row in 0..IN {
         for start in (0..columns).step_by(S::F32_LANES) {
-            let y = std::array::from_fn(|column| load::<S>(&phases.turned, row * pitch + column * length + start));
+            let y = each!(column in 0 1 2 3 => load::<S>(&phases.turned, row * pitch + column * length + start));
             let lanes = S::F32_LANES.min(columns - start);
             for (column, vector) in of_output(simd, y).into_iter().enumerate() {
                 store(simd, points[row * IN + column], at + start, lanes, vector);
@@ -409,11 +421,11 @@ impl WithSimd for WeightTransform<'_> {
                         weights[lane] = self.weights.at(self.g, [self.first + out, start + lane], place);
                     }
                 }
-                let lines: [[S::f32s; IN]; 3] = std::array::from_fn(|column| {
-                    of_kernel(simd, std::array::from_fn(|row| load::<S>(&kernel[3 * row + column], 0)))
+                let lines = each!(column in 0 1 2 => {
+                    of_kernel(simd, each!(row in 0 1 2 => load::<S>(&kernel[3 * row + column], 0)))
                 });
                 for row in 0..IN {
-                    let line = of_kernel(simd, std::array::from_fn(|column| lines[column][row]));
+                    let line = of_kernel(simd, each!(column in 0 1 2 => lines[column][row]));
                     for (column, vector) in line.into_iter().enumerate() {
                         store(simd, self.points[row * IN + column], out * channels_in + start, lanes, vector);
                     }
@@ -439,15 +451,12 @@ impl WithSimd for KernelGradient<'_> {
         let channels = self.gradient.len() / 9;
         for start in (0..channels).step_by(S::F32_LANES) {
             let lanes = S::F32_LANES.min(channels - start);
-            let point = |row: usize, column: usize| {
-                let values = &self.rows[row * IN + column][start..start + lanes];
-                S::as_simd_f32s(values).0.first().copied().unwrap_or_else(|| simd.partial_load_f32s(values))
-            };
-            let lines: [[S::f32s; 3]; IN] =
-                std::array::from_fn(|column| to_kernel(simd, std::array::from_fn(|row| point(row, column))));
+            let lines = each!(column in 0 1 2 3 4 5 => {
+                to_kernel(simd, each!(row in 0 1 2 3 4 5 => load_some(simd, self.rows[row * IN + column], start, lanes)))
+            });
             let mut kernel = [[0.0f32; LANES]; 9];
             for row in 0..3 {
-                let line = to_kernel(simd, std::array::from_fn(|column| lines[column][row]));
+                let line = to_kernel(simd, each!(column in 0 1 2 3 4 5 => lines[column][row]));
                 for (column, vector) in line.into_iter().enumerate() {
                     store(simd, &mut kernel[3 * row + column], 0, S::F32_LANES, vector);
                 }
@@ -519,14 +528,11 @@ impl WithSimd for OutputTransform<'_> {
             for start in (0..columns).step_by(S::F32_LANES) {
                 let at = self.first + index * columns + start;
                 let lanes = S::F32_LANES.min(columns - start);
-                let point = |row: usize, column: usize| {
-                    let values = &self.sources[row * IN + column][at..at + lanes];
-                    S::as_simd_f32s(values).0.first().copied().unwrap_or_else(|| simd.partial_load_f32s(values))
-                };
-                let lines: [[S::f32s; OUT]; IN] =
-                    std::array::from_fn(|column| to_output(simd, std::array::from_fn(|row| point(row, column))));
+                let lines = each!(column in 0 1 2 3 4 5 => {
+                    to_output(simd, each!(row in 0 1 2 3 4 5 => load_some(simd, self.sources[row * IN + column], at, lanes)))
+                });
                 for row in 0..OUT {
-                    let outputs = to_output(simd, std::array::from_fn(|column| lines[column][row]));
+                    let outputs = to_output(simd, each!(column in 0 1 2 3 4 5 => lines[column][row]));
                     for (column, vector) in outputs.into_iter().enumerate() {
                         store(simd, &mut phases, (row * OUT + column) * length + start, S::F32_LANES, vector);
                     }

@@ -6,7 +6,7 @@
 //! | [`plan`] | the recipe checked against the data: what will be trained on what |
 //! | [`device`] | `cpu`, `cuda:0` |
 //! | [`schedule`] | the learning rate of every step |
-//! | [`adamw`] | AdamW in one pass |
+//! | [`adamw`], [`sgd`] | AdamW and SGD with momentum, each in one pass |
 //! | [`gradient_norm`] | the norm of all gradients together, and its limit |
 //! | [`optimise`] | one update: accumulated, clipped by the global norm, applied |
 //! | `host` | tensors of the CPU as vectors |
@@ -43,6 +43,7 @@ pub mod recipe;
 pub mod run_directory;
 pub mod schedule;
 pub mod session;
+pub mod sgd;
 pub mod step_record;
 
 pub use checkpoint::{Checkpoint, CheckpointState};

@@ -1,8 +1,6 @@
 //! One update: gradients accumulated, clipped by their global norm, applied.
 
-use burn::optim::decay::WeightDecayConfig;
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Gradients};
 use ghm_detector::RetinaNet;
 use replace_with::replace_with_or_abort;
@@ -10,6 +8,7 @@ use replace_with::replace_with_or_abort;
 use crate::adamw::OnePassAdamW;
 use crate::gradient_norm::clip;
 use crate::recipe::{OptimiserConfig, OptimiserKind};
+use crate::sgd::OnePassSgd;
 
 /// The update rule with its state.
 pub struct Optimiser {
@@ -23,14 +22,8 @@ impl Optimiser {
     pub fn new(config: &OptimiserConfig) -> Self {
         let rule = match config.kind {
             OptimiserKind::Sgd => {
-                // burn damps by 0.1 unless told otherwise; plain momentum does not.
-                let momentum = MomentumConfig::new().with_momentum(config.momentum).with_dampening(0.0);
-                SgdConfig::new()
-                    .with_momentum((config.momentum > 0.0).then_some(momentum))
-                    .with_weight_decay(
-                        (config.weight_decay > 0.0).then(|| WeightDecayConfig::new(config.weight_decay as f32)),
-                    )
-                    .init()
+                let (momentum, weight_decay) = (config.momentum as f32, config.weight_decay as f32);
+                OnePassSgd { momentum, weight_decay }.into()
             }
             OptimiserKind::Adamw => OnePassAdamW::new(config.weight_decay).into(),
         };
