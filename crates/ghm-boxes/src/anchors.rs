@@ -77,16 +77,13 @@ impl AnchorConfig {
     /// `[rows * columns * per_cell]`, cell by cell in reading order; in a cell by ratio, then by scale. Cell
     /// `(row, column)` has its anchors' centre at `(column, row) * stride`.
     pub fn level_anchors(&self, level: usize, rows: usize, columns: usize) -> Vec<Bbox> {
-        let stride = Self::stride(level) as f32;
-        let shapes = self.shapes(level);
-        let mut anchors = Vec::with_capacity(rows * columns * shapes.len());
-        for row in 0..rows {
-            for column in 0..columns {
-                let (cx, cy) = (column as f32 * stride, row as f32 * stride);
-                anchors.extend(shapes.iter().map(|&(width, height)| Bbox::from_center(cx, cy, width, height)));
-            }
-        }
-        anchors
+        let anchors = self.level(level, columns);
+        (0..rows * columns * self.per_cell()).map(|index| anchors.at(index)).collect()
+    }
+
+    /// The same one by one, for a map of any number of rows.
+    pub fn level(&self, level: usize, columns: usize) -> LevelAnchors {
+        LevelAnchors { shapes: self.shapes(level), columns, stride: Self::stride(level) as f32 }
     }
 
     fn shapes(&self, level: usize) -> Vec<(f32, f32)> {
@@ -96,6 +93,25 @@ impl AnchorConfig {
             self.scales.iter().map(move |scale| (side * scale / root, side * scale * root))
         };
         self.ratios.iter().flat_map(|&ratio| of_ratio(ratio)).collect()
+    }
+}
+
+/// The anchors of one level of the pyramid.
+#[derive(Clone, Debug)]
+pub struct LevelAnchors {
+    /// Width and height of those of a cell.
+    shapes: Vec<(f32, f32)>,
+    columns: usize,
+    stride: f32,
+}
+
+impl LevelAnchors {
+    /// The anchor at `index`, in the order of [`AnchorConfig::level_anchors`].
+    pub fn at(&self, index: usize) -> Bbox {
+        let (cell, shape) = (index / self.shapes.len(), index % self.shapes.len());
+        let (row, column) = (cell / self.columns, cell % self.columns);
+        let (width, height) = self.shapes[shape];
+        Bbox::from_center(column as f32 * self.stride, row as f32 * self.stride, width, height)
     }
 }
 

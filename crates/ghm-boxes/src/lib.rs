@@ -29,7 +29,7 @@ pub mod coder;
 pub mod matching;
 pub mod nms;
 
-pub use anchors::{AnchorConfig, AnchorError};
+pub use anchors::{AnchorConfig, AnchorError, LevelAnchors};
 pub use bbox::Bbox;
 pub use coder::DeltaCoder;
 pub use matching::{Label, MatchConfig, MatchError, match_anchors};

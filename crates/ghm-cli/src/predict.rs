@@ -1,14 +1,15 @@
 //! `ghm predict`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use ghm_data::{Dataset, ImageRecord, read_size};
 use ghm_eval::{Detection, write_detections};
 use ghm_report::write_png;
+use ghm_train::predictor::Predictions;
 use ghm_train::{Predictor, RunDirectory};
 use serde_json::json;
 
@@ -33,14 +34,14 @@ pub fn run(arguments: &PredictArguments) -> Result<ExitCode> {
     std::fs::create_dir_all(&out).with_context(|| format!("{}: cannot be created", out.display()))?;
     let (dataset, unreadable) = dataset(&predictor, paths);
     let dataset = Arc::new(dataset);
-    let predictions = predictor.run(&dataset, |done, total| eprint!("\r{done}/{total} pictures"))?;
+    let predictions = find_and_draw(&predictor, &dataset, &out)?;
     eprintln!();
     for reason in unreadable.iter().chain(predictions.skipped.iter().map(|s| &s.reason)) {
         eprintln!("warning: left out: {reason}");
     }
     let left_out: HashSet<u64> = predictions.skipped.iter().map(|picture| picture.image_id).collect();
     let seen: Vec<&ImageRecord> = dataset.images.iter().filter(|image| !left_out.contains(&image.id)).collect();
-    draw(&seen, &predictions.detections, &predictor, &out)?;
+    write_list(&seen, &out)?;
     write_detections(&json_path, &predictions.detections)?;
     let (boxes, pictures) = (predictions.detections.len(), seen.len());
     print(&format!(
@@ -125,22 +126,54 @@ fn dataset(predictor: &Predictor, paths: Vec<PathBuf>) -> (Dataset, Vec<String>)
     (Dataset { categories: predictor.categories().to_vec(), images }, unreadable)
 }
 
-/// Writes a picture with its boxes for each picture, and a list of which number stands for which file.
-fn draw(images: &[&ImageRecord], detections: &[Detection], predictor: &Predictor, out: &Path) -> Result<()> {
-    let mut of_image: HashMap<u64, Vec<&Detection>> = HashMap::new();
-    for detection in detections {
-        of_image.entry(detection.image_id).or_default().push(detection);
+/// Finds boxes; pictures are drawn by threads that have nothing else to do, while others are read and looked at.
+fn find_and_draw(predictor: &Predictor, dataset: &Arc<Dataset>, out: &Path) -> Result<Predictions> {
+    let (mut names, failure) = (HashSet::new(), Mutex::new(None));
+    let predictions = rayon::in_place_scope(|scope| {
+        predictor.run_telling(dataset, |found| {
+            eprint!("\r{}/{} pictures", found.done, found.total);
+            for &index in found.image_indices {
+                let image = &dataset.images[index];
+                let path = out.join(free_name(&image.path, &mut names));
+                let boxes: Vec<Detection> =
+                    found.detections.iter().filter(|d| d.image_id == image.id).cloned().collect();
+                let failure = &failure;
+                scope.spawn(move |_| {
+                    if let Err(error) = draw(image, &boxes, predictor, &path) {
+                        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                    }
+                });
+            }
+        })
+    })?;
+    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(predictions),
     }
-    let mut list = Vec::new();
-    for image in images {
-        list.push(json!({"id": image.id, "file_name": image.file_name, "width": image.width, "height": image.height}));
-        let Ok(picture) = open_picture(&image.path) else { continue };
-        let boxes = of_image.get(&image.id).cloned().unwrap_or_default();
-        let picture = annotated(&picture, drawn(boxes.into_iter(), predictor.categories()));
-        let stem = image.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        write_png(&picture, &free_path(&out.join(format!("{stem}.png"))))?;
-    }
-    let text = serde_json::to_string_pretty(&list)?;
+}
+
+/// The name of a picture's drawing, which no other has: `NAME.png`, or the first of `NAME-2.png`, `NAME-3.png`, ...
+fn free_name(path: &Path, taken: &mut HashSet<String>) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let numbered = (2..).map(|number| format!("{stem}-{number}.png"));
+    let name = std::iter::once(format!("{stem}.png")).chain(numbered).find(|name| !taken.contains(name));
+    let name = name.unwrap_or_default(); // the numbers have no end
+    taken.insert(name.clone());
+    name
+}
+
+/// Writes a picture with its boxes.
+fn draw(image: &ImageRecord, boxes: &[Detection], predictor: &Predictor, path: &Path) -> Result<()> {
+    // What cannot be read has been reported already.
+    let Ok(picture) = open_picture(&image.path) else { return Ok(()) };
+    write_png(&annotated(&picture, drawn(boxes.iter(), predictor.categories())), path)?;
+    Ok(())
+}
+
+/// Writes a list of which number stands for which file.
+fn write_list(images: &[&ImageRecord], out: &Path) -> Result<()> {
+    let entry = |image: &&ImageRecord| json!({"id": image.id, "file_name": image.file_name, "width": image.width, "height": image.height});
+    let text = serde_json::to_string_pretty(&images.iter().map(entry).collect::<Vec<_>>())?;
     let path = out.join("images.json");
     std::fs::write(&path, text).with_context(|| format!("{}: cannot be written", path.display()))
 }

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::gemm::{Into, Matrix, Workers, multiply};
 use crate::geometry::{Activation, Geometry};
+use crate::pointwise;
 use crate::relu::relu;
 use crate::scratch::with_scratch;
 use crate::winograd::{self, Weights};
@@ -41,7 +42,7 @@ impl Geometry {
 }
 
 /// Few jobs leave threads idle, so their products are shared out instead.
-fn workers(jobs: usize) -> Workers {
+pub(crate) fn workers(jobs: usize) -> Workers {
     if jobs < rayon::current_num_threads() { Workers::All } else { Workers::One }
 }
 
@@ -65,6 +66,9 @@ pub struct Finish<'a> {
 pub fn forward(g: &Geometry, x: &[f32], weight: &[f32], finish: Finish) -> Vec<f32> {
     if winograd::suits(g) {
         return winograd::forward(g, x, Weights::Forward(weight), finish);
+    }
+    if pointwise::suits(g) {
+        return pointwise::forward(g, x, weight, finish);
     }
     forward_by_tiles(g, x, weight, finish)
 }
@@ -115,17 +119,31 @@ fn write_tile(g: &Geometry, tile: &Range<usize>, product: &[f32], finish: Finish
         let (picture, channel) = (first_picture + index / g.channels_out, index % g.channels_out);
         let first_row = (picture * g.output[0]).max(tile.start);
         let source = &product[channel * columns + (first_row - tile.start) * width..][..part.len()];
-        let (scale, shift) = (finish.scale.map_or(1.0, |s| s[channel]), finish.bias.map_or(0.0, |b| b[channel]));
         let place = (picture * g.channels_out + channel) * g.output_area() + (first_row % g.output[0]) * width;
-        match finish.residual {
-            None => part.iter_mut().zip(source).for_each(|(t, s)| *t = s * scale + shift),
-            Some(residual) => {
-                let sums = source.iter().zip(&residual[place..]);
-                part.iter_mut().zip(sums).for_each(|(t, (s, r))| *t = s * scale + shift + r);
+        part.copy_from_slice(source);
+        finish_run(finish, channel, place, part);
+    }
+}
+
+/// Finishes products of one channel where they lie; `place` is that of the first in the whole output.
+#[inline(always)]
+pub(crate) fn finish_run(finish: Finish, channel: usize, place: usize, products: &mut [f32]) {
+    let (scale, shift) = (finish.scale.map_or(1.0, |s| s[channel]), finish.bias.map_or(0.0, |b| b[channel]));
+    match finish.residual {
+        None => {
+            for y in &mut *products {
+                *y = *y * scale + shift;
             }
         }
-        if finish.activation == Activation::Relu {
-            part.iter_mut().for_each(relu);
+        Some(residual) => {
+            for (y, r) in products.iter_mut().zip(&residual[place..]) {
+                *y = *y * scale + shift + r;
+            }
+        }
+    }
+    if finish.activation == Activation::Relu {
+        for y in products {
+            relu(y);
         }
     }
 }
@@ -163,7 +181,10 @@ pub struct BackwardInput<'a> {
 
 /// Both gradients.
 pub fn backward(g: &Geometry, input: BackwardInput, wanted: Wanted) -> ConvGradients {
-    if winograd::suits(g) { backward_by_winograd(g, input, wanted) } else { backward_by_tiles(g, input, wanted) }
+    if winograd::suits(g) {
+        return backward_by_winograd(g, input, wanted);
+    }
+    if pointwise::suits(g) { pointwise::backward(g, input, wanted) } else { backward_by_tiles(g, input, wanted) }
 }
 
 fn backward_by_winograd(g: &Geometry, input: BackwardInput, wanted: Wanted) -> ConvGradients {
@@ -203,7 +224,10 @@ pub(crate) fn backward_by_tiles(g: &Geometry, input: BackwardInput, wanted: Want
             *slot = sum;
         }
     });
-    ConvGradients { x: x_gradient, weight: sum_in_order(partials) }
+    ConvGradients {
+        x: x_gradient,
+        weight: sum_in_order(partials.into_iter().map(|p| p.into_inner().unwrap_or_default()).collect()),
+    }
 }
 
 struct Tile {
@@ -258,8 +282,9 @@ fn gather_outgoing(g: &Geometry, input: &BackwardInput, tile: &Range<usize>, out
     }
 }
 
-fn sum_in_order(partials: Vec<Mutex<Vec<f32>>>) -> Vec<f32> {
-    let mut parts = partials.into_iter().map(|p| p.into_inner().unwrap_or_default());
+/// The sum of partial results, in their order.
+pub(crate) fn sum_in_order(parts: Vec<Vec<f32>>) -> Vec<f32> {
+    let mut parts = parts.into_iter();
     let mut total = parts.next().unwrap_or_default();
     for part in parts {
         total.par_chunks_mut(1 << 16).zip(part.par_chunks(1 << 16)).for_each(|(t, p)| {

@@ -10,6 +10,7 @@ use crate::primitive::{tensor, values};
 const CHUNK: usize = 1 << 14;
 
 /// `max(value, 0)`; NaN stays, so that a diverged network shows.
+#[inline(always)]
 pub(crate) fn relu(value: &mut f32) {
     if *value < 0.0 {
         *value = 0.0;

@@ -12,9 +12,8 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::gemm::{Into, Matrix, Workers, multiply};
-use crate::geometry::{Activation, Geometry};
-use crate::kernel::Finish;
-use crate::relu::relu;
+use crate::geometry::Geometry;
+use crate::kernel::{Finish, finish_run};
 use crate::scratch::with_scratch;
 use crate::tile::{IN, OUT, each, of_input, of_kernel, of_output, to_kernel, to_output};
 
@@ -519,10 +518,6 @@ impl WithSimd for OutputTransform<'_> {
         let length = columns.next_multiple_of(LANES);
         let mut phases = vec![0.0f32; OUT * OUT * length];
         let mut row = vec![0.0f32; OUT * length];
-        let (scale, shift) = (
-            self.finish.scale.map_or(1.0, |scale| scale[self.channel]),
-            self.finish.bias.map_or(0.0, |bias| bias[self.channel]),
-        );
         let place = (self.picture * self.g.channels_out + self.channel) * self.g.output_area();
         for (index, line) in self.block.lines.clone().enumerate() {
             for start in (0..columns).step_by(S::F32_LANES) {
@@ -547,16 +542,8 @@ impl WithSimd for OutputTransform<'_> {
                     *four = [*p0, *p1, *p2, *p3];
                 }
                 let target = &mut self.target[y * width..][..width];
-                match self.finish.residual {
-                    None => target.iter_mut().zip(&row).for_each(|(t, s)| *t = s * scale + shift),
-                    Some(residual) => {
-                        let sums = row.iter().zip(&residual[place + y * width..]);
-                        target.iter_mut().zip(sums).for_each(|(t, (s, r))| *t = s * scale + shift + r);
-                    }
-                }
-                if self.finish.activation == Activation::Relu {
-                    target.iter_mut().for_each(relu);
-                }
+                target.copy_from_slice(&row[..width]);
+                finish_run(self.finish, self.channel, place + y * width, target);
             }
         }
     }
@@ -564,25 +551,10 @@ impl WithSimd for OutputTransform<'_> {
 
 #[cfg(test)]
 mod tests {
-    use rand::{Rng, SeedableRng};
-    use rand_chacha::ChaCha8Rng;
-
     use super::*;
-    use crate::geometry::ConvSpec;
+    use crate::geometry::{Activation, ConvSpec};
     use crate::kernel::{BackwardInput, Wanted, backward_by_tiles, forward_by_tiles};
-
-    fn noise(random: &mut ChaCha8Rng, length: usize) -> Vec<f32> {
-        (0..length).map(|_| random.random_range(-1.0..1.0)).collect()
-    }
-
-    fn assert_near(found: &[f32], expected: &[f32], what: &str) {
-        assert_eq!(found.len(), expected.len(), "{what}");
-        let largest = expected.iter().fold(0.0f32, |most, value| most.max(value.abs()));
-        for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
-            let error = (found - expected).abs();
-            assert!(error <= 1e-5 * largest, "{what} {index}: {found} for {expected}, of at most {largest}");
-        }
-    }
+    use crate::testing::{assert_near, noise};
 
     /// Pictures, input and output channels, sides: whole tiles and cut ones, one block and several, lines of a picture in
     /// blocks of their own, fewer channels and tiles than lanes.
@@ -600,14 +572,13 @@ mod tests {
 
     #[test]
     fn values_and_gradients_are_those_of_the_general_path() {
-        let mut random = ChaCha8Rng::seed_from_u64(1);
         for (case, [batch, channels_in, channels_out, height, width]) in SIZES.into_iter().enumerate() {
             let shape = [batch, channels_in, height, width];
             let spec = ConvSpec { stride: 1, padding: 1 };
             let g = Geometry::new(shape, [channels_out, channels_in, 3, 3], spec);
-            let (x, y) = (noise(&mut random, batch * g.input_len()), noise(&mut random, batch * g.output_len()));
-            let (weight, residual) = (noise(&mut random, channels_out * channels_in * 9), noise(&mut random, y.len()));
-            let (scale, bias) = (noise(&mut random, channels_out), noise(&mut random, channels_out));
+            let (x, y) = (noise(1, batch * g.input_len()), noise(2, batch * g.output_len()));
+            let (weight, residual) = (noise(3, channels_out * channels_in * 9), noise(4, y.len()));
+            let (scale, bias) = (noise(5, channels_out), noise(6, channels_out));
             let scale = (case % 2 == 0).then_some(&scale[..]);
             let finish = Finish {
                 scale,
@@ -633,9 +604,8 @@ mod tests {
     #[test]
     fn results_are_the_same_bits_for_any_number_of_threads() {
         let g = Geometry::new([3, 32, 30, 40], [48, 32, 3, 3], ConvSpec { stride: 1, padding: 1 });
-        let mut random = ChaCha8Rng::seed_from_u64(2);
-        let (x, y) = (noise(&mut random, 3 * g.input_len()), noise(&mut random, 3 * g.output_len()));
-        let weight = noise(&mut random, 48 * 32 * 9);
+        let (x, y) = (noise(7, 3 * g.input_len()), noise(8, 3 * g.output_len()));
+        let weight = noise(9, 48 * 32 * 9);
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {

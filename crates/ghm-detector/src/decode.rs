@@ -1,7 +1,7 @@
 //! Logits and deltas to boxes.
 
 use burn::tensor::Tensor;
-use ghm_boxes::{Bbox, Candidate, suppress};
+use ghm_boxes::{Candidate, LevelAnchors, suppress};
 use rayon::prelude::*;
 
 use crate::config::ModelConfig;
@@ -24,7 +24,8 @@ pub fn decode(config: &ModelConfig, output: Output, content_sizes: &[(usize, usi
         .enumerate()
         .map(|(level, ((logits, deltas), [rows, columns]))| Level {
             classes: logits.dims()[2],
-            anchors: config.anchors.level_anchors(level, rows, columns),
+            count: rows * columns * config.anchors.per_cell(),
+            anchors: config.anchors.level(level, columns),
             logits: host(logits),
             deltas: host(deltas),
         })
@@ -44,9 +45,17 @@ fn host(tensor: Tensor<3>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
 }
 
+/// Logits that one thread looks through at a time.
+const CHUNK: usize = 1 << 16;
+
+/// Logits that are compared before any is looked at: seldom is one of them above the threshold.
+const RUN: usize = 64;
+
 struct Level {
     classes: usize,
-    anchors: Vec<Bbox>,
+    /// Anchors of a picture, `A_l`.
+    count: usize,
+    anchors: LevelAnchors,
     /// `[N, A_l, C]`.
     logits: Vec<f32>,
     /// `[N, A_l, 4]`.
@@ -55,35 +64,53 @@ struct Level {
 
 impl Level {
     fn candidates(&self, config: &ModelConfig, picture: usize, content: (usize, usize)) -> Vec<Candidate> {
-        let count = self.anchors.len();
-        let logits = &self.logits[picture * count * self.classes..][..count * self.classes];
-        let deltas = &self.deltas[picture * count * 4..][..count * 4];
+        let logits = &self.logits[picture * self.count * self.classes..][..self.count * self.classes];
+        let deltas = &self.deltas[picture * self.count * 4..][..self.count * 4];
         let threshold = config.predict.score;
         let least = (threshold / (1.0 - threshold)).ln(); // the logit of the threshold spares the exponentials
-        let mut above: Vec<usize> = (0..logits.len()).filter(|i| logits[*i] > least).collect();
-        let better = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));
-        let limit = config.predict.candidates;
-        if above.len() > limit {
-            above.select_nth_unstable_by(limit, better);
-            above.truncate(limit);
-        }
-        above.sort_unstable_by(better);
-        let found = above.into_iter().map(|index| {
+        let found = best(above(logits, least), config.predict.candidates).into_iter().map(|(logit, index)| {
             let (anchor, class_index) = (index / self.classes, index % self.classes);
             let delta = std::array::from_fn(|i| deltas[anchor * 4 + i]);
-            let bbox = config.coder.box_from_delta(self.anchors[anchor], delta);
+            let bbox = config.coder.box_from_delta(self.anchors.at(anchor), delta);
             let bbox = bbox.clip(content.0 as f32, content.1 as f32);
-            Candidate { bbox, class_index, score: 1.0 / (1.0 + (-logits[index]).exp()) }
+            Candidate { bbox, class_index, score: 1.0 / (1.0 + (-logit).exp()) }
         });
         found.filter(|candidate| candidate.bbox.is_proper()).collect()
     }
+}
+
+/// The logits above `least` with their places.
+fn above(logits: &[f32], least: f32) -> Vec<(f32, usize)> {
+    let of_chunk = |(chunk, logits): (usize, &[f32])| {
+        let mut found = Vec::new();
+        for (run, logits) in logits.chunks(RUN).enumerate() {
+            if logits.iter().fold(false, |any, logit| any | (*logit > least)) {
+                let first = chunk * CHUNK + run * RUN;
+                found.extend((first..).zip(logits).filter(|(_, l)| **l > least).map(|(index, l)| (*l, index)));
+            }
+        }
+        found
+    };
+    let chunks: Vec<Vec<(f32, usize)>> = logits.par_chunks(CHUNK).enumerate().map(of_chunk).collect();
+    chunks.concat()
+}
+
+/// The best `limit`, best first; of equal ones that which comes first.
+fn best(mut found: Vec<(f32, usize)>, limit: usize) -> Vec<(f32, usize)> {
+    let better = |a: &(f32, usize), b: &(f32, usize)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    if found.len() > limit {
+        found.select_nth_unstable_by(limit, better);
+        found.truncate(limit);
+    }
+    found.sort_unstable_by(better);
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use burn::tensor::{Device, TensorData};
-    use ghm_boxes::AnchorConfig;
+    use ghm_boxes::{AnchorConfig, Bbox};
 
     fn output(logits: Vec<f32>) -> Output {
         let device = Device::flex();
@@ -118,5 +145,16 @@ mod tests {
     #[test]
     fn nan_logits_give_no_boxes_and_no_panic() {
         assert!(decode(&config(), output(vec![f32::NAN; 8]), &[(16, 16)])[0].is_empty());
+    }
+
+    #[test]
+    fn the_best_of_many_candidates_stay_wherever_they_are() {
+        let logits: Vec<f32> = (0..3 * CHUNK + 77).map(|at| (at * 7919 % 100_003) as f32 / 100_003.0).collect();
+        let mut expected: Vec<(f32, usize)> = logits.iter().copied().zip(0..).collect();
+        expected.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let all: Vec<_> = expected.iter().copied().filter(|(logit, _)| *logit > 0.5).collect();
+        for limit in [0, 1, 1000, all.len(), all.len() + 1] {
+            assert_eq!(best(above(&logits, 0.5), limit), all[..limit.min(all.len())], "{limit}");
+        }
     }
 }

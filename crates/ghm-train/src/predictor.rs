@@ -30,6 +30,19 @@ pub struct Predictions {
     pub skipped: Vec<Skipped>,
 }
 
+/// What was found in one batch.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchFound<'a> {
+    /// Pictures done, those left out included.
+    pub done: usize,
+    /// Pictures to do.
+    pub total: usize,
+    /// Indices into [`Dataset::images`] of the batch's pictures, in order, without those left out.
+    pub image_indices: &'a [usize],
+    /// Their boxes, in their order.
+    pub detections: &'a [Detection],
+}
+
 impl Predictor {
     /// A network that is still being trained, as it is now.
     pub fn new(network: &RetinaNet, recipe: &Recipe, categories: &[Category], device: &Device) -> Self {
@@ -75,6 +88,15 @@ impl Predictor {
         dataset: &Arc<Dataset>,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Predictions, TrainError> {
+        self.run_telling(dataset, |found| progress(found.done, found.total))
+    }
+
+    /// The same; `tell` learns what was found in every batch, while the next ones are being read.
+    pub fn run_telling(
+        &self,
+        dataset: &Arc<Dataset>,
+        mut tell: impl FnMut(BatchFound),
+    ) -> Result<Predictions, TrainError> {
         let total = dataset.images.len();
         let order = Order {
             seed: 0,
@@ -89,11 +111,14 @@ impl Predictor {
         for mut batch in loader.epoch(0, 0) {
             done += batch.samples.len() + batch.skipped.len();
             predictions.skipped.append(&mut batch.skipped);
+            let first = predictions.detections.len();
             if !batch.samples.is_empty() {
                 predictions.detections.extend(self.detect(&batch));
             }
+            let image_indices: Vec<usize> = batch.samples.iter().map(|sample| sample.image_index).collect();
             loader.recycle(batch);
-            progress(done, total);
+            let detections = &predictions.detections[first..];
+            tell(BatchFound { done, total, image_indices: &image_indices, detections });
         }
         Ok(predictions)
     }

@@ -96,24 +96,30 @@ fn predict(network: &RetinaNet, config: &ModelConfig, batch: &Batch, device: &De
     clock.lap("boxes");
 }
 
-/// Decoding and suppression where every level has more candidates than are kept: scores of half of all anchors are above
-/// the threshold.
+/// Candidates of a level, about: more than are kept, as far as it has as many.
+const CROWD: f64 = 1500.0;
+
+/// Decoding and suppression where every level has more candidates than are kept.
 fn decode_crowded(subject: &Subject, repeats: usize, device: &Device) -> Seconds {
     let (width, height) = subject.size;
     let maps: Vec<[usize; 2]> = (3..8).map(|level| [height.div_ceil(1 << level), width.div_ceil(1 << level)]).collect();
     let config = &subject.recipe.model;
-    let even = (config.predict.score / (1.0 - config.predict.score)).ln();
-    let random = |columns: usize, mean: f32, spread: f64| -> Vec<Tensor<3>> {
-        let rows = maps.iter().map(|[rows, columns]| rows * columns * config.anchors.per_cell());
-        let noise = Distribution::Normal(f64::from(mean), spread);
-        rows.map(|rows| Tensor::random([1, rows, columns], noise, device)).collect()
+    let least = f64::from((config.predict.score / (1.0 - config.predict.score)).ln());
+    let of_level = |[rows, columns]: &[usize; 2], outputs: usize, noise: &dyn Fn(f64) -> Distribution| {
+        let rows = rows * columns * config.anchors.per_cell();
+        Tensor::<3>::random([1, rows, outputs], noise((rows * outputs) as f64), device)
     };
     let mut clock = PartClock::new(device);
     for repeat in 0..WARM_UP + repeats {
         if repeat == WARM_UP {
             clock.forget();
         }
-        let (logits, deltas) = (random(subject.classes, even, 1.0), random(4, 0.0, 0.5));
+        let scores = |count: f64| {
+            let share = (CROWD / count).min(1.0);
+            Distribution::Uniform(least - (1.0 - share), least + share)
+        };
+        let logits = maps.iter().map(|map| of_level(map, subject.classes, &scores)).collect();
+        let deltas = maps.iter().map(|map| of_level(map, 4, &|_| Distribution::Normal(0.0, 0.5))).collect();
         let output = Output { logits, deltas, maps: maps.clone() };
         clock.start();
         decode(config, output, &[subject.size]);
