@@ -1,7 +1,5 @@
 //! The matrix product behind a checked, safe door.
 
-use std::ops::Range;
-
 /// A matrix in a slice, row by row, or the transpose of one.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
@@ -19,26 +17,6 @@ impl<'a> Matrix<'a> {
     pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         assert!(data.len() >= rows * columns, "{} elements for a {rows} x {columns} matrix", data.len());
         Self { data, rows, columns, strides: [columns, 1] }
-    }
-
-    /// `rows` rows of `columns` elements, which begin `stride` apart.
-    ///
-    /// # Panics
-    /// When the slice is shorter than that, or rows overlap.
-    pub fn part(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
-        assert!(stride >= columns && data.len() >= span(rows, columns, stride), "a matrix beyond its slice");
-        Self { data, rows, columns, strides: [stride, 1] }
-    }
-
-    /// Some of the rows.
-    ///
-    /// # Panics
-    /// When there are not as many.
-    pub fn rows(self, rows: Range<usize>) -> Self {
-        assert!(rows.start <= rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
-        // No rows may begin behind the end.
-        let start = (rows.start * self.strides[0]).min(self.data.len());
-        Self { data: &self.data[start..], rows: rows.len(), ..self }
     }
 
     /// The transpose, without moving anything.
@@ -65,40 +43,20 @@ pub enum Workers {
     All,
 }
 
-/// Elements from the first to the last of a matrix.
-fn span(rows: usize, columns: usize, stride: usize) -> usize {
-    rows.checked_sub(1).map_or(0, |before| before * stride + columns)
-}
-
 /// Writes `left [m, k] * right [k, n]` into `destination [m, n]`, row by row.
 ///
 /// # Panics
 /// When the inner sizes differ or the destination is shorter than the product.
 pub fn multiply(left: Matrix, right: Matrix, destination: &mut [f32], into: Into, workers: Workers) {
-    multiply_part(left, right, (destination, right.columns), into, workers);
-}
-
-/// The same into rows that begin `stride` apart.
-///
-/// # Panics
-/// When the inner sizes differ, or the destination is shorter than the product, or its rows overlap.
-pub fn multiply_part(
-    left: Matrix,
-    right: Matrix,
-    (destination, stride): (&mut [f32], usize),
-    into: Into,
-    workers: Workers,
-) {
     assert_eq!(left.columns, right.rows, "the inner sizes of a matrix product differ");
     let (m, n, k) = (left.rows, right.columns, left.columns);
-    let fits = stride >= n && destination.len() >= span(m, n, stride);
-    assert!(fits, "{} elements for a {m} x {n} product", destination.len());
+    assert!(destination.len() >= m * n, "{} elements for a {m} x {n} product", destination.len());
     let parallelism = match workers {
         Workers::One => gemm::Parallelism::None,
         Workers::All => gemm::Parallelism::Rayon(0),
     };
-    // SAFETY: `Matrix::new`, its siblings and the assertion above hold every index `row * stride + column * stride` inside
-    // its slice, the destination is borrowed mutably and so overlaps neither operand, and `f32` has no invalid bit pattern.
+    // SAFETY: `Matrix::new` and the assertion above hold every index `row * stride + column * stride` inside its slice,
+    // the destination is borrowed mutably and so overlaps neither operand, and `f32` has no invalid bit pattern.
     #[expect(unsafe_code, reason = "the product's crate takes raw pointers")]
     unsafe {
         gemm::gemm(
@@ -107,7 +65,7 @@ pub fn multiply_part(
             k,
             destination.as_mut_ptr(),
             1,
-            stride as isize,
+            n as isize,
             into == Into::Add,
             left.data.as_ptr(),
             left.strides[1] as isize,

@@ -10,7 +10,6 @@ use rayon::prelude::*;
 
 use crate::gemm::{Into, Matrix, Workers, multiply};
 use crate::geometry::{Activation, Geometry};
-use crate::pointwise;
 use crate::relu::relu;
 use crate::scratch::with_scratch;
 use crate::winograd::{self, Weights};
@@ -42,7 +41,7 @@ impl Geometry {
 }
 
 /// Few jobs leave threads idle, so their products are shared out instead.
-pub(crate) fn workers(jobs: usize) -> Workers {
+fn workers(jobs: usize) -> Workers {
     if jobs < rayon::current_num_threads() { Workers::All } else { Workers::One }
 }
 
@@ -66,9 +65,6 @@ pub struct Finish<'a> {
 pub fn forward(g: &Geometry, x: &[f32], weight: &[f32], finish: Finish) -> Vec<f32> {
     if winograd::suits(g) {
         return winograd::forward(g, x, Weights::Forward(weight), finish);
-    }
-    if pointwise::suits(g) {
-        return pointwise::forward(g, x, weight, finish);
     }
     forward_by_tiles(g, x, weight, finish)
 }
@@ -181,10 +177,7 @@ pub struct BackwardInput<'a> {
 
 /// Both gradients.
 pub fn backward(g: &Geometry, input: BackwardInput, wanted: Wanted) -> ConvGradients {
-    if winograd::suits(g) {
-        return backward_by_winograd(g, input, wanted);
-    }
-    if pointwise::suits(g) { pointwise::backward(g, input, wanted) } else { backward_by_tiles(g, input, wanted) }
+    if winograd::suits(g) { backward_by_winograd(g, input, wanted) } else { backward_by_tiles(g, input, wanted) }
 }
 
 fn backward_by_winograd(g: &Geometry, input: BackwardInput, wanted: Wanted) -> ConvGradients {
@@ -283,7 +276,7 @@ fn gather_outgoing(g: &Geometry, input: &BackwardInput, tile: &Range<usize>, out
 }
 
 /// The sum of partial results, in their order.
-pub(crate) fn sum_in_order(parts: Vec<Vec<f32>>) -> Vec<f32> {
+fn sum_in_order(parts: Vec<Vec<f32>>) -> Vec<f32> {
     let mut parts = parts.into_iter();
     let mut total = parts.next().unwrap_or_default();
     for part in parts {

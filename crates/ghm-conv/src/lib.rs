@@ -10,7 +10,6 @@
 //! | [`columns`] | a tile of the input as a matrix, and its gradient back |
 //! | [`gemm`] | the matrix product behind a checked, safe door |
 //! | [`kernel`] | forward and backward over slices |
-//! | `pointwise` | 1x1 convolutions of stride 1, products as they lie |
 //! | `winograd`, `tile` | 3x3 convolutions of stride 1 in a quarter of the products, and the arithmetic of one tile |
 //! | [`op`] | the same on burn tensors, with autodiff |
 //! | [`norm_kernel`], [`norm`] | batch norm in training with its residual and ReLU: over slices, on burn tensors |
@@ -39,7 +38,6 @@ pub mod kernel;
 pub mod norm;
 pub mod norm_kernel;
 pub mod op;
-mod pointwise;
 pub mod pool;
 mod primitive;
 mod relu;
