@@ -83,6 +83,7 @@ impl Geometry {
             let target = &mut row[run.outputs.clone()];
             match stride {
                 1 => target.copy_from_slice(&source[..target.len()]),
+                2 => every_second(source, target),
                 _ => target.iter_mut().zip(source.iter().step_by(stride)).for_each(|(t, s)| *t = *s),
             }
         });
@@ -129,4 +130,15 @@ impl Geometry {
             }
         });
     }
+}
+
+/// Elements 0, 2, 4, ... of `source`, as many as `target` takes.
+fn every_second(source: &[f32], target: &mut [f32]) {
+    let (pairs, last) = source.as_chunks::<2>();
+    let whole = target.len().min(pairs.len());
+    let (most, rest) = target.split_at_mut(whole);
+    for (t, pair) in most.iter_mut().zip(pairs) {
+        *t = pair[0];
+    }
+    rest.iter_mut().zip(last).for_each(|(t, s)| *t = *s);
 }

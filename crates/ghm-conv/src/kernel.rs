@@ -6,11 +6,11 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::gemm::{Into, Matrix, Workers, multiply};
 use crate::geometry::{Activation, Geometry};
-use crate::relu::relu;
 use crate::scratch::with_scratch;
 use crate::winograd::{self, Weights};
 
@@ -108,40 +108,60 @@ fn split_by_tile<'a>(g: &Geometry, y: &'a mut [f32]) -> Vec<(Range<usize>, Vec<&
 
 /// Moves a tile's product `[O, columns]` to its places, finishing it on the way.
 fn write_tile(g: &Geometry, tile: &Range<usize>, product: &[f32], finish: Finish, parts: Vec<&mut [f32]>) {
-    let width = g.output[1];
-    let columns = tile.len() * width;
-    let first_picture = tile.start / g.output[0];
-    for (index, part) in parts.into_iter().enumerate() {
-        let (picture, channel) = (first_picture + index / g.channels_out, index % g.channels_out);
-        let first_row = (picture * g.output[0]).max(tile.start);
-        let source = &product[channel * columns + (first_row - tile.start) * width..][..part.len()];
-        let place = (picture * g.channels_out + channel) * g.output_area() + (first_row % g.output[0]) * width;
-        part.copy_from_slice(source);
-        finish_run(finish, channel, place, part);
+    pulp::Arch::new().dispatch(WriteTile { g, tile, product, finish, parts });
+}
+
+struct WriteTile<'a> {
+    g: &'a Geometry,
+    tile: &'a Range<usize>,
+    product: &'a [f32],
+    finish: Finish<'a>,
+    parts: Vec<&'a mut [f32]>,
+}
+
+impl WithSimd for WriteTile<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { g, tile, product, finish, parts } = self;
+        let width = g.output[1];
+        let columns = tile.len() * width;
+        let first_picture = tile.start / g.output[0];
+        for (index, part) in parts.into_iter().enumerate() {
+            let (picture, channel) = (first_picture + index / g.channels_out, index % g.channels_out);
+            let first_row = (picture * g.output[0]).max(tile.start);
+            let source = &product[channel * columns + (first_row - tile.start) * width..][..part.len()];
+            let place = (picture * g.channels_out + channel) * g.output_area() + (first_row % g.output[0]) * width;
+            finish_run(finish, (channel, place), source, part);
+        }
     }
 }
 
-/// Finishes products of one channel where they lie; `place` is that of the first in the whole output.
+/// Finishes products of one channel; `place` is that of the first in the whole output. For loops that are compiled for
+/// wide vectors.
 #[inline(always)]
-pub(crate) fn finish_run(finish: Finish, channel: usize, place: usize, products: &mut [f32]) {
+pub(crate) fn finish_run(finish: Finish, (channel, place): (usize, usize), products: &[f32], outputs: &mut [f32]) {
     let (scale, shift) = (finish.scale.map_or(1.0, |s| s[channel]), finish.bias.map_or(0.0, |b| b[channel]));
+    let least = if finish.activation == Activation::Relu { 0.0 } else { f32::NEG_INFINITY };
     match finish.residual {
         None => {
-            for y in &mut *products {
-                *y = *y * scale + shift;
+            for (y, product) in outputs.iter_mut().zip(products) {
+                *y = at_least(least, product * scale + shift);
             }
         }
         Some(residual) => {
-            for (y, r) in products.iter_mut().zip(&residual[place..]) {
-                *y = *y * scale + shift + r;
+            for ((y, product), r) in outputs.iter_mut().zip(products).zip(&residual[place..]) {
+                *y = at_least(least, product * scale + shift + r);
             }
         }
     }
-    if finish.activation == Activation::Relu {
-        for y in products {
-            relu(y);
-        }
-    }
+}
+
+/// The larger; NaN stays, so that a diverged network shows.
+#[inline(always)]
+fn at_least(least: f32, value: f32) -> f32 {
+    if value < least { least } else { value }
 }
 
 /// What a backward pass is asked for.

@@ -2,6 +2,7 @@
 
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::primitive::{tensor, values};
@@ -31,8 +32,25 @@ fn masked(outgoing: &[f32], activated: &[f32]) -> Vec<f32> {
     let mut masked = vec![0.0; outgoing.len()];
     let inputs = outgoing.par_chunks(CHUNK).zip(activated.par_chunks(CHUNK));
     masked.par_chunks_mut(CHUNK).zip(inputs).for_each(|(masked, (outgoing, activated))| {
-        let pairs = outgoing.iter().zip(activated);
-        masked.iter_mut().zip(pairs).for_each(|(m, (g, y))| *m = if *y <= 0.0 { 0.0 } else { *g });
+        pulp::Arch::new().dispatch(Mask { masked, outgoing, activated });
     });
     masked
+}
+
+struct Mask<'a> {
+    masked: &'a mut [f32],
+    outgoing: &'a [f32],
+    activated: &'a [f32],
+}
+
+impl WithSimd for Mask<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let pairs = self.outgoing.iter().zip(self.activated);
+        for (masked, (outgoing, activated)) in self.masked.iter_mut().zip(pairs) {
+            *masked = if *activated <= 0.0 { 0.0 } else { *outgoing };
+        }
+    }
 }

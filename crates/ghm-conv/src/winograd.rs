@@ -542,8 +542,7 @@ impl WithSimd for OutputTransform<'_> {
                     *four = [*p0, *p1, *p2, *p3];
                 }
                 let target = &mut self.target[y * width..][..width];
-                target.copy_from_slice(&row[..width]);
-                finish_run(self.finish, self.channel, place + y * width, target);
+                finish_run(self.finish, (self.channel, place + y * width), &row, target);
             }
         }
     }
