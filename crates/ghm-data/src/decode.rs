@@ -25,7 +25,9 @@ const PNG: &str = "PNG";
 ///
 /// [`PixelError::Read`] when the file cannot be read, and those of [`decode_bytes`].
 pub fn decode(path: &Path) -> Result<Picture, PixelError> {
-    decode_reusing(path, &mut Vec::new(), Vec::new())
+    let mut bytes = Vec::new();
+    read_file(path, &mut bytes)?;
+    decode_bytes(&bytes, path)
 }
 
 /// Decodes a JPEG (grey, YCbCr, RGB, CMYK, YCCK; baseline or progressive) or a PNG (any colour type and depth).
@@ -43,19 +45,20 @@ pub fn decode_bytes(bytes: &[u8], path: &Path) -> Result<Picture, PixelError> {
     decode_into(bytes, path, Vec::new())
 }
 
-/// [`decode`] with two buffers to use again: one for the file's bytes, one that becomes the pixels.
-pub(crate) fn decode_reusing(path: &Path, bytes: &mut Vec<u8>, pixels: Vec<u8>) -> Result<Picture, PixelError> {
+/// A file's bytes, in place of what `bytes` held.
+pub(crate) fn read_file(path: &Path, bytes: &mut Vec<u8>) -> Result<(), PixelError> {
     let read_error = |source| PixelError::Read { path: path.to_path_buf(), source };
     bytes.clear();
     let mut file = std::fs::File::open(path).map_err(read_error)?;
     std::io::Read::read_to_end(&mut file, bytes).map_err(read_error)?;
-    decode_into(bytes, path, pixels)
+    Ok(())
 }
 
 /// Decodes a file's bytes; the path is for messages, the last buffer becomes the pixels.
 type Decoder = fn(&[u8], &Path, Vec<u8>) -> Result<Picture, PixelError>;
 
-fn decode_into(bytes: &[u8], path: &Path, pixels: Vec<u8>) -> Result<Picture, PixelError> {
+/// [`decode_bytes`] with a buffer that becomes the pixels.
+pub(crate) fn decode_into(bytes: &[u8], path: &Path, pixels: Vec<u8>) -> Result<Picture, PixelError> {
     let (format, decoder): (_, Decoder) = match bytes {
         [] => return Err(PixelError::Empty { path: path.to_path_buf() }),
         [0xff, 0xd8, ..] => (JPEG, decode_jpeg),

@@ -14,9 +14,11 @@ use crate::{
 
 pub use batch::{Batch, Skipped};
 use batch::{Builder, all_skipped};
+use cache::PictureCache;
 use ordered::{Ordered, Schedule};
 
 mod batch;
+mod cache;
 mod ordered;
 
 /// How many threads read ahead, and how far.
@@ -28,6 +30,8 @@ pub struct LoaderConfig {
     /// Batches being made or waiting, at least 1; fewer than `threads` leaves threads idle. It bounds the memory: each
     /// takes `N * 3 * H * W` f32.
     pub queue: usize,
+    /// Bytes of decoded pixels that are kept for later epochs, by the content of their files; 0 for none.
+    pub cache: usize,
 }
 
 /// Reads a split in epochs of batches.
@@ -47,6 +51,7 @@ struct Shared {
     pipeline: Pipeline,
     normaliser: Normaliser,
     order: Order,
+    cache: PictureCache,
     spare_in: Sender<Vec<f32>>,
     spare_out: Receiver<Vec<f32>>,
 }
@@ -77,7 +82,9 @@ impl Loader {
         // One for each batch in flight, one with the consumer, one on its way back.
         let (spare_in, spare_out) = bounded(config.queue.saturating_add(2).min(1024));
         let normaliser = Normaliser::new(&pipeline.normalise);
-        Ok(Self { shared: Arc::new(Shared { dataset, pipeline, normaliser, order, spare_in, spare_out }), config })
+        let cache = PictureCache::new(config.cache);
+        let shared = Shared { dataset, pipeline, normaliser, order, cache, spare_in, spare_out };
+        Ok(Self { shared: Arc::new(shared), config })
     }
 
     /// The batches of an epoch from step `first_step` on, in order; from 0 the whole epoch.

@@ -34,8 +34,9 @@ pub fn decode(config: &ModelConfig, output: Output, content_sizes: &[(usize, usi
         .par_iter()
         .enumerate()
         .map(|(picture, content)| {
-            let candidates = levels.iter().flat_map(|level| level.candidates(config, picture, *content)).collect();
-            suppress(candidates, config.predict.nms_iou, config.predict.max_detections)
+            let of_level = |level: &Level| level.candidates(config, picture, *content);
+            let candidates: Vec<Vec<Candidate>> = levels.par_iter().map(of_level).collect();
+            suppress(candidates.concat(), config.predict.nms_iou, config.predict.max_detections)
         })
         .collect()
 }

@@ -136,7 +136,8 @@ pub fn pipeline(recipe: &Recipe, augment: Option<AugmentConfig>) -> Pipeline {
 /// Threads and queue of a loader.
 pub fn loader(recipe: &Recipe) -> LoaderConfig {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    LoaderConfig { threads: if recipe.data.threads == 0 { cores() } else { recipe.data.threads }, queue: QUEUE }
+    let threads = if recipe.data.threads == 0 { cores() } else { recipe.data.threads };
+    LoaderConfig { threads, queue: QUEUE, cache: recipe.data.cache_mb.saturating_mul(1_000_000) }
 }
 
 /// The split that is named, or the only one that starts with the first of `prefixes` that any starts with.

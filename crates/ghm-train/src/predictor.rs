@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ghm_boxes::Candidate;
-use ghm_data::{Batch, Category, Dataset, Loader, Order, Sample, Skipped};
+use ghm_data::{Batch, Category, Dataset, Loader, LoaderConfig, Order, Sample, Skipped};
 use ghm_detector::{RetinaNet, decode, load_model};
 use ghm_eval::Detection;
 
@@ -105,7 +105,8 @@ impl Predictor {
             shuffle: false,
             drop_last: false,
         };
-        let loader = Loader::new(Arc::clone(dataset), pipeline(&self.recipe, None), order, loader(&self.recipe))?;
+        let config = LoaderConfig { cache: 0, ..loader(&self.recipe) }; // every picture is read once
+        let loader = Loader::new(Arc::clone(dataset), pipeline(&self.recipe, None), order, config)?;
         let mut predictions = Predictions::default();
         let mut done = 0;
         for mut batch in loader.epoch(0, 0) {

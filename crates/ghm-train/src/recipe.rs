@@ -68,6 +68,9 @@ pub struct DataConfig {
     /// Threads that prepare batches; 0 for as many as there are cores.
     #[serde(default)]
     pub threads: usize,
+    /// Megabytes of decoded training pictures that are kept in memory; 0 for none.
+    #[serde(default)]
+    pub cache_mb: usize,
 }
 
 /// Kinds of update rule.

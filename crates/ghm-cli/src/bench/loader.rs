@@ -14,9 +14,6 @@ use super::table::{aligned, counted, say};
 use crate::arguments::BenchLoaderArguments;
 use crate::output::print;
 
-/// Batches that wait at most.
-const QUEUE: usize = 4;
-
 /// Runs the verb.
 pub fn run(arguments: &BenchLoaderArguments) -> Result<ExitCode> {
     ensure!(arguments.repeats > 0, "--repeats 0: give at least 1");
@@ -55,7 +52,7 @@ fn measure(plan: &Plan, repeats: usize, threads: usize) -> Result<Measured> {
         }
         say(&format!("loading, {}", counted(threads, "thread")));
         // One thread is the asking one.
-        let config = LoaderConfig { threads: if threads == 1 { 0 } else { threads }, queue: QUEUE };
+        let config = LoaderConfig { threads: if threads == 1 { 0 } else { threads }, ..plan.loader() };
         let loader = Loader::new(Arc::clone(dataset), plan.train_pipeline(), order, config)?;
         let epoch = |epoch| {
             for batch in loader.epoch(epoch, 0) {

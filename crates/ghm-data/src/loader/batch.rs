@@ -1,18 +1,19 @@
 //! One batch: its pictures decoded, prepared, padded to one size and normalised into one buffer.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use super::{Shared, ordered::shielded};
+use super::{Shared, cache::PictureCache, ordered::shielded};
 use crate::{
     dataset::{Dataset, ImageRecord},
-    decode::decode_reusing,
+    decode::{decode_into, read_file},
     order::Stream,
+    picture::Picture,
     pipeline::{Labelled, Prepared, Sample, Scaler},
     pixel_error::PixelError,
 };
@@ -96,12 +97,26 @@ impl Builder {
     }
 
     fn prepare(&mut self, position: usize, labelled: Labelled<'_>) -> Result<Prepared, PixelError> {
-        let buffer = std::mem::take(&mut self.decoded);
-        let picture = decode_reusing(&labelled.record.path, &mut self.bytes, buffer)?;
         let mut rng = self.shared.order.rng(Stream::Augment, self.epoch, position);
+        let path = &labelled.record.path;
+        read_file(path, &mut self.bytes)?;
+        if self.shared.cache.is_on() {
+            let picture = self.kept(path)?;
+            return self.shared.pipeline.scale(&picture, labelled, &mut rng, &mut self.scaler);
+        }
+        let picture = decode_into(&self.bytes, path, std::mem::take(&mut self.decoded))?;
         let prepared = self.shared.pipeline.scale(&picture, labelled, &mut rng, &mut self.scaler);
         self.decoded = picture.pixels;
         prepared
+    }
+
+    /// The picture of the file that was read last, decoded now or earlier.
+    fn kept(&self, path: &Path) -> Result<Arc<Picture>, PixelError> {
+        let content = PictureCache::content(&self.bytes);
+        match self.shared.cache.get(&content) {
+            Some(picture) => Ok(picture),
+            None => Ok(self.shared.cache.keep(content, decode_into(&self.bytes, path, Vec::new())?)),
+        }
     }
 
     fn assemble(&mut self, step: usize, prepared: Vec<Prepared>, skipped: Vec<Skipped>) -> Batch {

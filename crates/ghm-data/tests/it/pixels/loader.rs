@@ -28,8 +28,13 @@ fn augmented() -> Pipeline {
 }
 
 fn loader(dataset: &Dataset, threads: usize) -> Loader {
+    caching(dataset, threads, 0)
+}
+
+/// A loader that keeps so many bytes of pixels.
+fn caching(dataset: &Dataset, threads: usize, cache: usize) -> Loader {
     let order = Order { seed: 42, images: dataset.images.len(), batch_size: 2, shuffle: true, drop_last: false };
-    let config = LoaderConfig { threads, queue: 3 };
+    let config = LoaderConfig { threads, queue: 3, cache };
     Loader::new(Arc::new(dataset.clone()), augmented(), order, config).expect("good settings")
 }
 
@@ -43,6 +48,33 @@ fn batches_are_the_same_bits_for_any_number_of_threads() {
         assert_eq!(loader(&dataset, threads).epoch(1, 0).collect::<Vec<_>>(), alone, "{threads} threads");
     }
     assert_ne!(loader(&dataset, 2).epoch(2, 0).collect::<Vec<_>>(), alone);
+}
+
+#[test]
+fn pictures_that_are_kept_give_the_same_batches_and_changed_files_are_read_anew() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let dataset = split(folder.path());
+    // Room for all, for some, for none.
+    for cache in [1 << 20, 30_000, 10] {
+        for threads in [0, 3] {
+            let (kept, plain) = (caching(&dataset, threads, cache), loader(&dataset, threads));
+            for epoch in 0..3 {
+                assert!(
+                    kept.epoch(epoch, 0).eq(plain.epoch(epoch, 0)),
+                    "{cache} bytes, {threads} threads, epoch {epoch}"
+                );
+            }
+            let image = &dataset.images[1];
+            let before = std::fs::read(&image.path).expect("a readable file");
+            let mut other = smooth(image.width as usize, image.height as usize);
+            other.pixels.reverse();
+            std::fs::write(&image.path, png_of(&other)).expect("a writable file");
+            let changed: Vec<Batch> = kept.epoch(2, 0).collect();
+            assert!(changed == plain.epoch(2, 0).collect::<Vec<_>>(), "{cache} bytes, {threads} threads");
+            std::fs::write(&image.path, before).expect("a writable file");
+            assert!(changed != kept.epoch(2, 0).collect::<Vec<_>>(), "the other picture should differ");
+        }
+    }
 }
 
 #[test]
@@ -166,7 +198,7 @@ fn an_epoch_left_early_can_be_followed_by_another() {
 fn settings_that_make_no_sense_are_refused_with_their_key() {
     let dataset = Arc::new(Dataset { categories: Vec::new(), images: Vec::new() });
     let order = Order { seed: 0, images: 0, batch_size: 2, shuffle: true, drop_last: false };
-    let config = LoaderConfig { threads: 1, queue: 1 };
+    let config = LoaderConfig { threads: 1, queue: 1, cache: 0 };
     let message = |pipeline, order, config| {
         Loader::new(Arc::clone(&dataset), pipeline, order, config).expect_err("a bad setting").to_string()
     };
