@@ -141,14 +141,15 @@ pub struct BenchWhat {
     /// Changes of the recipe, as model.backbone=resnet18
     #[arg(value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
-    /// The recipe [default: the published network on made-up pictures]
+    /// The recipe: its network and pictures, of which predict takes the size and the classes [default: the published
+    /// network, made-up pictures]
     #[arg(long, value_name = "RECIPE")]
     pub recipe: Option<PathBuf>,
     /// Width and height of made-up pictures, multiples of 32
-    #[arg(long, value_names = ["WIDTH", "HEIGHT"], num_args = 2, default_values_t = [512, 512])]
+    #[arg(long, value_names = ["WIDTH", "HEIGHT"], num_args = 2, default_values_t = [512, 512], conflicts_with = "recipe")]
     pub size: Vec<usize>,
     /// Classes, for made-up pictures
-    #[arg(long, default_value_t = 80)]
+    #[arg(long, default_value_t = 80, conflicts_with = "recipe")]
     pub classes: usize,
     /// How many times it is done, after two that do not count
     #[arg(long, default_value_t = 5)]
@@ -192,13 +193,13 @@ pub struct BenchLoaderArguments {
     /// A data set: a COCO JSON or folder, a VOC folder, a YOLO data.yaml
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
-    /// Changes of the recipe, as input.width=512
+    /// Changes of the recipe, as input.width=512 input.height=384 schedule.batch=8 [a batch: 4 pictures]
     #[arg(value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
     /// How many times all pictures are read, after one that does not count
     #[arg(long, default_value_t = 5)]
     pub repeats: usize,
-    /// Threads [default: one for each core]
+    /// Threads beside a single one [default: data.threads, or one for each core]
     #[arg(long)]
     pub threads: Option<usize>,
     /// Print JSON

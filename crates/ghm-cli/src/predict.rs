@@ -21,6 +21,9 @@ use crate::train::device;
 /// Endings of the files taken from a folder.
 const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
 
+/// The list of pictures beside their drawings.
+const LIST: &str = "images.json";
+
 /// Runs the verb.
 pub fn run(arguments: &PredictArguments) -> Result<ExitCode> {
     ensure!((0.0..=1.0).contains(&arguments.score), "--score {}: give a number from 0 to 1", arguments.score);
@@ -34,16 +37,14 @@ pub fn run(arguments: &PredictArguments) -> Result<ExitCode> {
     std::fs::create_dir_all(&out).with_context(|| format!("{}: cannot be created", out.display()))?;
     let (dataset, unreadable) = dataset(&predictor, paths);
     let dataset = Arc::new(dataset);
-    let predictions = find_and_draw(&predictor, &dataset, &out)?;
+    let (predictions, drawings) = find_and_draw(&predictor, &dataset, &out)?;
     eprintln!();
     for reason in unreadable.iter().chain(predictions.skipped.iter().map(|s| &s.reason)) {
         eprintln!("warning: left out: {reason}");
     }
-    let left_out: HashSet<u64> = predictions.skipped.iter().map(|picture| picture.image_id).collect();
-    let seen: Vec<&ImageRecord> = dataset.images.iter().filter(|image| !left_out.contains(&image.id)).collect();
-    write_list(&seen, &out)?;
+    write_list(&drawings, &out)?;
     write_detections(&json_path, &predictions.detections)?;
-    let (boxes, pictures) = (predictions.detections.len(), seen.len());
+    let (boxes, pictures) = (predictions.detections.len(), drawings.len());
     print(&format!(
         "{} in {}: {}",
         counted(boxes, "box", "boxes"),
@@ -63,6 +64,10 @@ fn expect_free(out: &Path, json_path: &Path) -> Result<()> {
     let occupied = std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
     ensure!(!occupied, "{}: holds files already, and nothing is overwritten; give another --out", out.display());
     ensure!(!json_path.exists(), "{}: exists already and is not overwritten; give another --json", json_path.display());
+    let own =
+        json_path.file_name().is_some_and(|name| name == LIST) || json_path.extension().is_some_and(|e| e == "png");
+    let taken = json_path == out || json_path.parent() == Some(out) && own;
+    ensure!(!taken, "{}: goes to the place of a picture or of their list; give another --json", json_path.display());
     let folder = json_path.parent().filter(|folder| *folder != out && !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
         ensure!(folder.is_dir(), "{}: no such folder for --json; create it first", folder.display());
@@ -126,15 +131,24 @@ fn dataset(predictor: &Predictor, paths: Vec<PathBuf>) -> (Dataset, Vec<String>)
     (Dataset { categories: predictor.categories().to_vec(), images }, unreadable)
 }
 
+/// A picture and the name of its drawing.
+type Drawing<'a> = (&'a ImageRecord, String);
+
 /// Finds boxes; pictures are drawn by threads that have nothing else to do, while others are read and looked at.
-fn find_and_draw(predictor: &Predictor, dataset: &Arc<Dataset>, out: &Path) -> Result<Predictions> {
-    let (mut names, failure) = (HashSet::new(), Mutex::new(None));
+fn find_and_draw<'a>(
+    predictor: &Predictor,
+    dataset: &'a Arc<Dataset>,
+    out: &Path,
+) -> Result<(Predictions, Vec<Drawing<'a>>)> {
+    let (mut names, mut drawings, failure) = (HashSet::new(), Vec::new(), Mutex::new(None));
     let predictions = rayon::in_place_scope(|scope| {
         predictor.run_telling(dataset, |found| {
             eprint!("\r{}/{} pictures", found.done, found.total);
             for &index in found.image_indices {
                 let image = &dataset.images[index];
-                let path = out.join(free_name(&image.path, &mut names));
+                let name = free_name(&image.path, &mut names);
+                let path = out.join(&name);
+                drawings.push((image, name));
                 let boxes: Vec<Detection> =
                     found.detections.iter().filter(|d| d.image_id == image.id).cloned().collect();
                 let failure = &failure;
@@ -148,7 +162,7 @@ fn find_and_draw(predictor: &Predictor, dataset: &Arc<Dataset>, out: &Path) -> R
     })?;
     match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
-        None => Ok(predictions),
+        None => Ok((predictions, drawings)),
     }
 }
 
@@ -170,10 +184,13 @@ fn draw(image: &ImageRecord, boxes: &[Detection], predictor: &Predictor, path: &
     Ok(())
 }
 
-/// Writes a list of which number stands for which file.
-fn write_list(images: &[&ImageRecord], out: &Path) -> Result<()> {
-    let entry = |image: &&ImageRecord| json!({"id": image.id, "file_name": image.file_name, "width": image.width, "height": image.height});
-    let text = serde_json::to_string_pretty(&images.iter().map(entry).collect::<Vec<_>>())?;
-    let path = out.join("images.json");
+/// Writes a list of which number stands for which file and which drawing.
+fn write_list(drawings: &[Drawing], out: &Path) -> Result<()> {
+    let entry = |(image, drawing): &Drawing| {
+        let (width, height) = (image.width, image.height);
+        json!({"id": image.id, "file_name": image.file_name, "width": width, "height": height, "drawing": drawing})
+    };
+    let text = serde_json::to_string_pretty(&drawings.iter().map(entry).collect::<Vec<_>>())?;
+    let path = out.join(LIST);
     std::fs::write(&path, text).with_context(|| format!("{}: cannot be written", path.display()))
 }

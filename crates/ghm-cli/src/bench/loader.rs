@@ -4,23 +4,28 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use ghm_data::{Dataset, Loader, LoaderConfig, decode};
 use ghm_train::{Plan, Recipe};
 use serde_json::{Value, json};
 
 use super::seconds::Seconds;
+use super::subject::{check_repeats, check_threads};
 use super::table::{aligned, counted, say};
 use crate::arguments::BenchLoaderArguments;
 use crate::output::print;
+use crate::train::plan;
+
+/// The published input, in batches that small data sets fill too.
+const RECIPE: &str = "[data]\nroot = \"\"\n[schedule]\nbatch = 4\n[model]\nnorm = \"batch\"\nfrozen_stages = 0";
 
 /// Runs the verb.
 pub fn run(arguments: &BenchLoaderArguments) -> Result<ExitCode> {
-    ensure!(arguments.repeats > 0, "--repeats 0: give at least 1");
-    ensure!(arguments.threads != Some(0), "--threads 0: give at least 1");
-    let recipe = Recipe::for_data("[data]\nroot = \"\"", &arguments.data, &arguments.overrides)?;
-    let plan = Plan::new(recipe)?;
-    let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    check_repeats(arguments.repeats)?;
+    check_threads(arguments.threads)?;
+    let recipe = Recipe::for_data(RECIPE, &arguments.data, &arguments.overrides)?;
+    let plan = plan(recipe)?;
+    let threads = arguments.threads.unwrap_or(plan.loader().threads);
     let measured = measure(&plan, arguments.repeats, threads)?;
     print(&if arguments.json { serde_json::to_string_pretty(&measured.json())? } else { measured.table() })?;
     Ok(ExitCode::SUCCESS)

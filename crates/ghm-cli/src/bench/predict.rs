@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use burn::tensor::{Device, Distribution, Tensor};
 use ghm_data::Batch;
 use ghm_detector::{ModelConfig, Output, RetinaNet, decode};
@@ -13,20 +13,19 @@ use serde_json::{Value, json};
 use super::clock::PartClock;
 use super::machine::{matmul_flops, peak_memory};
 use super::seconds::Seconds;
-use super::subject::{Subject, pool};
+use super::subject::{Subject, check_pictures, name_of, named_device, pool};
 use super::table::{aligned, counted, say};
 use crate::arguments::BenchPredictArguments;
 use crate::output::print;
-use crate::train::device;
 
 /// Repeats before those that count.
 const WARM_UP: usize = 2;
 
 /// Runs the verb.
 pub fn run(arguments: &BenchPredictArguments) -> Result<ExitCode> {
-    ensure!(!arguments.batch.contains(&0), "--batch 0: give at least 1");
+    arguments.batch.iter().try_for_each(|pictures| check_pictures("--batch", *pictures))?;
     let subject = Subject::of(&arguments.what)?;
-    let device = device(&arguments.what.device)?;
+    let device = named_device(&arguments.what.device)?;
     let pool = pool(arguments.what.threads)?;
     let measured = pool.install(|| measure(arguments, &subject, &device))?;
     print(&if arguments.what.json { serde_json::to_string_pretty(&measured.json())? } else { measured.table() })?;
@@ -42,6 +41,7 @@ struct Row {
 }
 
 struct Measured {
+    of: String,
     device: String,
     threads: usize,
     size: (usize, usize),
@@ -52,7 +52,11 @@ struct Measured {
     peak_memory: Option<u64>,
 }
 
-fn measure(arguments: &BenchPredictArguments, subject: &Subject, device: &Device) -> Result<Measured> {
+fn measure(
+    arguments: &BenchPredictArguments,
+    subject: &Subject,
+    (device, device_name): &(Device, String),
+) -> Result<Measured> {
     let network = RetinaNet::new(&subject.recipe.model, subject.classes, subject.recipe.seed, device)?;
     let mut rows = Vec::new();
     for &pictures in &arguments.batch {
@@ -77,7 +81,8 @@ fn measure(arguments: &BenchPredictArguments, subject: &Subject, device: &Device
     let crowded = decode_crowded(subject, arguments.what.repeats, device);
     say("");
     Ok(Measured {
-        device: arguments.what.device.clone(),
+        of: name_of(arguments.what.recipe.as_ref()),
+        device: device_name.clone(),
         threads: rayon::current_num_threads(),
         size: subject.size,
         rows,
@@ -104,7 +109,9 @@ fn decode_crowded(subject: &Subject, repeats: usize, device: &Device) -> Seconds
     let (width, height) = subject.size;
     let maps: Vec<[usize; 2]> = (3..8).map(|level| [height.div_ceil(1 << level), width.div_ceil(1 << level)]).collect();
     let config = &subject.recipe.model;
-    let least = f64::from((config.predict.score / (1.0 - config.predict.score)).ln());
+    // A threshold of 0 or 1 has no logit.
+    let score = f64::from(config.predict.score).clamp(1e-6, 1.0 - 1e-6);
+    let least = (score / (1.0 - score)).ln();
     let of_level = |[rows, columns]: &[usize; 2], outputs: usize, noise: &dyn Fn(f64) -> Distribution| {
         let rows = rows * columns * config.anchors.per_cell();
         Tensor::<3>::random([1, rows, outputs], noise((rows * outputs) as f64), device)
@@ -136,6 +143,7 @@ impl Measured {
             json!({"pictures": row.pictures, "seconds": row.all.json(), "parts": parts})
         };
         json!({
+            "network": self.of,
             "device": self.device,
             "threads": self.threads,
             "size": [self.size.0, self.size.1],
@@ -165,10 +173,11 @@ impl Measured {
         let memory = self.peak_memory.map_or("unknown".to_owned(), |bytes| format!("{:.0} MB", bytes as f64 / 1e6));
         aligned(&lines)
             + &format!(
-                "\nMade-up pictures of {}x{}, {}, {}; peak memory {memory}. Crowded: more candidates on every level than are kept.\n\
+                "\nMade-up pictures of {}x{} (network: {}), {}, {}; peak memory {memory}. Crowded: more candidates on every level than are kept.\n\
                  GFLOP/s: of convolutions, a product and a sum being two; a large matrix product reaches {:.0} here.",
                 self.size.0,
                 self.size.1,
+                self.of,
                 self.device,
                 counted(self.threads, "thread"),
                 self.peak_flops / 1e9,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 use ghm_data::{Batch, EpochBatches, Loader};
 use ghm_train::learner::{Learner, Stage};
 use serde_json::{Value, json};
@@ -11,18 +11,17 @@ use serde_json::{Value, json};
 use super::clock::PartClock;
 use super::machine::{matmul_flops, peak_memory};
 use super::seconds::Seconds;
-use super::subject::{Subject, name_of, pool};
+use super::subject::{Subject, check_pictures, name_of, named_device, pool};
 use super::table::{aligned, counted, say};
 use crate::arguments::BenchStepArguments;
 use crate::output::print;
-use crate::train::device;
 
 /// Updates before those that count.
 const WARM_UP: usize = 2;
 
 /// Runs the verb.
 pub fn run(arguments: &BenchStepArguments) -> Result<ExitCode> {
-    ensure!(arguments.batch > 0, "--batch 0: give at least 1");
+    check_pictures("--batch", arguments.batch)?;
     let subject = Subject::of(&arguments.what)?;
     let pool = pool(arguments.what.threads)?;
     let measured = pool.install(|| measure(arguments, &subject))?;
@@ -62,16 +61,18 @@ struct Measured {
     threads: usize,
     /// Of the last batch.
     shape: [usize; 4],
+    /// In an update, on the average.
+    pictures: f64,
     parts: Vec<(String, Seconds)>,
     step: Seconds,
-    /// Floating-point operations of a part, where its convolutions are counted.
+    /// Floating-point operations of a part in an update, on the average, where its convolutions are counted.
     work: BTreeMap<String, u64>,
     peak_flops: f64,
     peak_memory: Option<u64>,
 }
 
 fn measure(arguments: &BenchStepArguments, subject: &Subject) -> Result<Measured> {
-    let device = device(&arguments.what.device)?;
+    let (device, device_name) = named_device(&arguments.what.device)?;
     let mut learner = Learner::new(&subject.recipe, subject.classes, &device)?;
     let loader = match &subject.plan {
         Some(plan) => {
@@ -85,41 +86,46 @@ fn measure(arguments: &BenchStepArguments, subject: &Subject) -> Result<Measured
         None => Batches::MadeUp(subject.made_up(arguments.batch)),
     };
     let mut clock = PartClock::new(&device);
-    let (mut shape, mut done) = ([0; 4], 0);
-    while done < WARM_UP + arguments.what.repeats {
+    let (mut shape, mut pictures, mut work) = ([0; 4], 0, BTreeMap::<String, u64>::new());
+    for done in 0..WARM_UP + arguments.what.repeats {
         say(&format!("update {} of {}", done + 1, WARM_UP + arguments.what.repeats));
         if done == WARM_UP {
+            (pictures, work) = (0, BTreeMap::new());
             clock.forget();
         }
         clock.start();
-        let Some(batch) = batches.next().filter(|batch| !batch.samples.is_empty()) else {
-            anyhow::bail!("{}: none of its pictures can be read", subject.recipe.data.root.display());
+        let Some(batch) = batches.next() else {
+            bail!("{}: the loader ended before its epoch did", subject.recipe.data.root.display())
         };
         clock.lap("data");
+        if let Some(skipped) = batch.skipped.first() {
+            bail!("{}", skipped.reason);
+        }
         learner.learn(&batch, None, &mut |stage| clock.lap(name(stage)))?;
         // Small, so that the network stays what it is.
         learner.apply(1e-6);
         clock.lap("update");
         shape = batch.shape;
+        pictures += batch.samples.len();
+        for (part, own) in learner.network.work(shape[0], [shape[2], shape[3]]) {
+            *work.entry(name(Stage::Forward(part))).or_insert(0) += own.forward;
+            *work.entry(name(Stage::Backward)).or_insert(0) += own.backward;
+        }
         batches.recycle(batch);
-        done += 1;
     }
     say("");
     let (parts, step) = clock.finish();
     let peak_memory = peak_memory();
-    let mut work = BTreeMap::new();
-    for (part, own) in learner.network.work(shape[0], [shape[2], shape[3]]) {
-        work.insert(name(Stage::Forward(part)), own.forward);
-        *work.entry(name(Stage::Backward)).or_insert(0) += own.backward;
-    }
+    let repeats = arguments.what.repeats as u64;
     Ok(Measured {
         of: name_of(arguments.what.recipe.as_ref()),
-        device: arguments.what.device.clone(),
+        device: device_name,
         threads: rayon::current_num_threads(),
         shape,
+        pictures: pictures as f64 / repeats as f64,
         parts,
         step,
-        work,
+        work: work.into_iter().map(|(part, work)| (part, work / repeats)).collect(),
         peak_flops: matmul_flops(),
         peak_memory,
     })
@@ -153,7 +159,7 @@ impl Measured {
             "threads": self.threads,
             "shape": self.shape,
             "step": self.step.json(),
-            "pictures_per_second": self.shape[0] as f64 / self.step.median,
+            "pictures_per_second": self.pictures / self.step.median,
             "flops": self.all_work(),
             "matmul_flops_per_second": self.peak_flops,
             "peak_memory_bytes": self.peak_memory,
@@ -177,13 +183,13 @@ impl Measured {
         let memory = self.peak_memory.map_or("unknown".to_owned(), |bytes| format!("{:.0} MB", bytes as f64 / 1e6));
         aligned(&lines)
             + &format!(
-                "\n{} of {width}x{height} ({}), {}, {}: {:.2} pictures a second, peak memory {memory}.\n\
+                "\n{} of {width}x{height} in the last batch ({}), {}, {}: {:.2} pictures a second, peak memory {memory}.\n\
                  GFLOP/s: of convolutions, a product and a sum being two; a large matrix product reaches {:.0} here.",
                 counted(pictures, "picture"),
                 self.of,
                 self.device,
                 counted(self.threads, "thread"),
-                pictures as f64 / self.step.median,
+                self.pictures / self.step.median,
                 self.peak_flops / 1e9,
             )
     }

@@ -2,21 +2,35 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::Device;
 use ghm_boxes::Bbox;
 use ghm_data::{Batch, Sample, Transform};
-use ghm_train::{Plan, Recipe};
+use ghm_train::{Plan, Recipe, open_device};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::arguments::BenchWhat;
+use crate::train::plan;
 
 /// Sides of pictures are multiples of this.
 const SIDE_STEP: usize = 32;
 
 /// Objects in each made-up picture.
 const OBJECTS: usize = 7;
+
+/// The longest side of a made-up picture; a recipe's input has the same limit.
+const LONGEST: usize = 16_384;
+
+/// Numbers beyond which memory or patience would end first.
+const MOST_THREADS: usize = 256;
+const MOST_REPEATS: usize = 100_000;
+const MOST_PICTURES: usize = 4096;
+const MOST_CLASSES: usize = 100_000;
+
+/// Keys that say nothing of made-up pictures.
+const OF_FILES: [&str; 6] = ["data.", "input.", "augment.", "schedule.", "evaluation.", "model.weights"];
 
 /// What is timed.
 pub struct Subject {
@@ -30,23 +44,26 @@ pub struct Subject {
 
 impl Subject {
     pub fn of(what: &BenchWhat) -> Result<Self> {
-        ensure!(what.repeats > 0, "--repeats 0: give at least 1");
+        check("--repeats", what.repeats, MOST_REPEATS)?;
+        check("--classes", what.classes, MOST_CLASSES)?;
         let (width, height) = (what.size[0], what.size[1]);
-        let fits = |side: usize| side > 0 && side.is_multiple_of(SIDE_STEP);
-        ensure!(fits(width) && fits(height), "--size {width} {height}: give two multiples of {SIDE_STEP}");
-        ensure!(what.classes > 0, "--classes 0: give at least 1");
+        let fits = |side: usize| (SIDE_STEP..=LONGEST).contains(&side) && side.is_multiple_of(SIDE_STEP);
+        let wanted = format!("give two multiples of {SIDE_STEP} from {SIDE_STEP} to {LONGEST}");
+        ensure!(fits(width) && fits(height), "--size {width} {height}: {wanted}");
         let Some(path) = &what.recipe else {
+            let of_files = what.overrides.iter().find(|change| OF_FILES.iter().any(|key| change.starts_with(key)));
+            if let Some(change) = of_files {
+                bail!("{change}: says nothing of made-up pictures; give --size and --batch, or a --recipe");
+            }
             let recipe = Recipe::parse("[data]\nroot = \"made-up\"", &what.overrides)?;
             recipe.validate()?;
             return Ok(Self { recipe, classes: what.classes, plan: None, size: (width, height) });
         };
-        let plan = Plan::new(Recipe::read(path, &what.overrides)?)?;
-        Ok(Self {
-            recipe: plan.recipe.clone(),
-            classes: plan.categories().len(),
-            plan: Some(plan),
-            size: (width, height),
-        })
+        let plan = plan(Recipe::read(path, &what.overrides)?)?;
+        let [width, height] =
+            [plan.recipe.input.width, plan.recipe.input.height].map(|side| side.next_multiple_of(SIDE_STEP));
+        let (recipe, classes) = (plan.recipe.clone(), plan.categories().len());
+        Ok(Self { recipe, classes, plan: Some(plan), size: (width, height) })
     }
 
     /// Pictures of noise with boxes, the same every time.
@@ -83,11 +100,40 @@ impl Subject {
     }
 }
 
+/// Refuses a number of 0, or one that is absurd.
+pub fn check(option: &str, value: usize, most: usize) -> Result<()> {
+    ensure!((1..=most).contains(&value), "{option} {value}: give at least 1 and at most {most}");
+    Ok(())
+}
+
+/// Refuses as [`check`] does.
+pub fn check_pictures(option: &str, pictures: usize) -> Result<()> {
+    check(option, pictures, MOST_PICTURES)
+}
+
+/// Refuses as [`check`] does.
+pub fn check_threads(threads: Option<usize>) -> Result<()> {
+    threads.map_or(Ok(()), |threads| check("--threads", threads, MOST_THREADS))
+}
+
+/// Refuses as [`check`] does.
+pub fn check_repeats(repeats: usize) -> Result<()> {
+    check("--repeats", repeats, MOST_REPEATS)
+}
+
 /// So many threads, or one for each core.
 pub fn pool(threads: Option<usize>) -> Result<ThreadPool> {
-    ensure!(threads != Some(0), "--threads 0: give at least 1");
+    check_threads(threads)?;
     let pool = ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
     pool.with_context(|| format!("--threads {}: so many cannot be started", threads.unwrap_or(0)))
+}
+
+/// A device and its name; the CPU's where another was asked for and is not there.
+pub fn named_device(wanted: &str) -> Result<(Device, String)> {
+    let (device, note) = open_device(wanted)?;
+    let Some(note) = note else { return Ok((device, wanted.to_owned())) };
+    eprintln!("warning: {note}");
+    Ok((device, "cpu".to_owned()))
 }
 
 /// What a JSON says of the pictures.

@@ -118,6 +118,31 @@ fn a_prediction_is_timed_part_by_part_for_each_number_of_pictures() {
 }
 
 #[test]
+fn a_device_that_is_not_there_is_not_named_and_any_threshold_is_timed() {
+    for score in ["model.predict.score=0", "model.predict.score=1"] {
+        let found = json_of(&[&["predict", score, "--json", "--device", "cuda:7"], &SMALL[..]].concat());
+        let name = if cfg!(feature = "cuda") { found["device"].clone() } else { "cpu".into() };
+        assert_eq!(found["device"], name);
+    }
+}
+
+#[test]
+fn an_unreadable_picture_is_named() {
+    let workplace = Workplace::new();
+    let pictures = std::fs::read_dir(workplace.path("data/images/train")).unwrap();
+    for picture in pictures.map(|entry| entry.unwrap().path()) {
+        let bytes = std::fs::read(&picture).unwrap();
+        std::fs::write(&picture, &bytes[..bytes.len() / 2]).unwrap();
+    }
+    for arguments in [&["bench", "step", "--recipe", "recipe.toml"][..], &["bench", "loader", "data"]] {
+        let output = workplace.ghm(arguments);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains("images/train/0") && message.contains("damaged"), "{message}");
+    }
+}
+
+#[test]
 fn what_cannot_be_timed_is_refused_with_what_can() {
     let refused = |arguments: &[&str], parts: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_ghm")).args(["bench"]).args(arguments).output().unwrap();
@@ -131,7 +156,14 @@ fn what_cannot_be_timed_is_refused_with_what_can() {
     refused(&["losses", "--elements", "100"], &["--elements 100: give a multiple of 80"]);
     refused(&["losses", "--elements", "0"], &["--elements 0"]);
     refused(&["losses", "--threads", "0"], &["--threads 0: give at least 1"]);
-    refused(&["step", "--size", "100", "64"], &["--size 100 64: give two multiples of 32"]);
+    refused(&["step", "--size", "100", "64"], &["--size 100 64: give two multiples of 32 from 32 to 16384"]);
+    refused(&["step", "--size", "0", "0"], &["--size 0 0"]);
+    refused(&["step", "--size", "99999968", "64"], &["--size 99999968 64"]);
+    refused(&["step", "input.width=64"], &["input.width=64: says nothing of made-up pictures", "--size"]);
+    refused(&["predict", "model.weights=missing.safetensors"], &["model.weights=missing.safetensors"]);
+    refused(&["step", "--batch", "18446744073709551615"], &["--batch 18446744073709551615", "at most 4096"]);
+    refused(&["step", "--threads", "100000"], &["--threads 100000", "at most 256"]);
+    refused(&["loader", "data", "--repeats", "1000000000000"], &["--repeats 1000000000000"]);
     refused(&["step", "--repeats", "0"], &["--repeats 0"]);
     refused(&["step", "model.dept=3"], &["dept"]);
     refused(&["step", "--batch", "0"], &["--batch 0"]);

@@ -51,6 +51,15 @@ fn a_pattern_names_the_pictures_that_match_it() {
     place.done(&["predict", "run", "data/images/*/000001.jpg", "--out", "two"]);
     assert_eq!(listed(&place.path("two")), ["data/images/train/000001.jpg", "data/images/val/000001.jpg"]);
     assert_eq!(drawn(&place.path("two")), ["000001-2.png", "000001.png"]);
+    let list: Value = serde_json::from_slice(&fs::read(place.path("two/images.json")).unwrap()).unwrap();
+    assert_eq!(list[1]["drawing"], "000001-2.png");
+
+    // Nor does the list of boxes.
+    for json in ["three", "three/images.json", "three/000001.png"] {
+        let arguments = ["predict", "run", "data/images/val", "--out", "three", "--json", json];
+        refused(&place, &arguments, &[json, "give another --json"]);
+        assert!(!place.path("three").exists());
+    }
 }
 
 #[test]
