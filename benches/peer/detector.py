@@ -202,9 +202,10 @@ def torch_loader(options):
         v2.ToDtype(torch.float32, scale=True),
         v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])
     paths = sorted(Path(options.data).glob("*.jpg"))
+    paths = paths[:len(paths) // options.batch * options.batch]  # whole batches, as the other side
 
     def epoch():
-        for start in range(0, len(paths) - options.batch + 1, options.batch):
+        for start in range(0, len(paths), options.batch):
             torch.stack([transform(Image.open(p).convert("RGB")) for p in paths[start:start + options.batch]])
 
     return {"seconds": repeated(options, epoch)["seconds"] / len(paths)}

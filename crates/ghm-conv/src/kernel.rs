@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::gemm::{Into, Matrix, Workers, multiply};
 use crate::geometry::{Activation, Geometry};
+use crate::relu::at_least;
 use crate::scratch::with_scratch;
 use crate::winograd::{self, Weights};
 
@@ -156,12 +157,6 @@ pub(crate) fn finish_run(finish: Finish, (channel, place): (usize, usize), produ
             }
         }
     }
-}
-
-/// The larger; NaN stays, so that a diverged network shows.
-#[inline(always)]
-fn at_least(least: f32, value: f32) -> f32 {
-    if value < least { least } else { value }
 }
 
 /// What a backward pass is asked for.

@@ -10,12 +10,16 @@ use crate::primitive::{tensor, values};
 /// Elements that one thread takes at a time.
 const CHUNK: usize = 1 << 14;
 
-/// `max(value, 0)`; NaN stays, so that a diverged network shows.
+/// The larger; NaN stays, so that a diverged network shows.
+#[inline(always)]
+pub(crate) fn at_least(least: f32, value: f32) -> f32 {
+    if value < least { least } else { value }
+}
+
+/// `max(value, 0)`; NaN stays.
 #[inline(always)]
 pub(crate) fn relu(value: &mut f32) {
-    if *value < 0.0 {
-        *value = 0.0;
-    }
+    *value = at_least(0.0, *value);
 }
 
 /// The gradient of what went into a ReLU whose output was `activated`, contiguous; `outgoing` itself where there was none.

@@ -73,13 +73,15 @@ impl ConvShape {
         ConvSpec { stride: self.stride, padding: self.kernel / 2 }
     }
 
-    /// What becomes of a map, and the arithmetic it takes; `trained` are the weights or what follows them.
-    fn sketch(self, map: Sketch, trained: bool) -> (Sketch, Work) {
+    /// What becomes of a map; the arithmetic it takes is added to `work`.
+    fn sketch(self, map: Sketch, weight: &Param<Tensor<4>>, work: &mut Work) -> Sketch {
+        let trained = weight.val().is_require_grad();
         let size = map.size.map(|side| (side + 2 * (self.kernel / 2) - self.kernel) / self.stride + 1);
         let products = map.batch * size[0] * size[1] * self.weight_shape().iter().product::<usize>();
         let forward = 2 * products as u64;
         let backward = forward * (u64::from(trained) + u64::from(map.tracked));
-        (Sketch { size, tracked: map.tracked || trained, ..map }, Work { forward, backward })
+        *work += Work { forward, backward };
+        Sketch { size, tracked: map.tracked || trained, ..map }
     }
 }
 
@@ -110,9 +112,7 @@ impl Conv {
 
     /// What becomes of a map; the arithmetic is added to `work`.
     pub(crate) fn sketch(&self, map: Sketch, work: &mut Work) -> Sketch {
-        let (map, own) = self.shape.sketch(map, self.weight.val().is_require_grad());
-        *work += own;
-        map
+        self.shape.sketch(map, &self.weight, work)
     }
 }
 
@@ -148,8 +148,6 @@ impl ConvNorm {
     }
     /// What becomes of a map; the arithmetic of the convolution is added to `work`.
     pub(crate) fn sketch(&self, map: Sketch, work: &mut Work) -> Sketch {
-        let (map, own) = self.shape.sketch(map, self.weight.val().is_require_grad());
-        *work += own;
-        map
+        self.shape.sketch(map, &self.weight, work)
     }
 }

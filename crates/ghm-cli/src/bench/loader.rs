@@ -16,7 +16,8 @@ use crate::arguments::BenchLoaderArguments;
 use crate::output::print;
 use crate::train::plan;
 
-/// The published input, in batches that small data sets fill too.
+/// The published input, in batches that small data sets fill too; of the network only that it freezes nothing, of which
+/// a plan would warn.
 const RECIPE: &str = "[data]\nroot = \"\"\n[schedule]\nbatch = 4\n[model]\nnorm = \"batch\"\nfrozen_stages = 0";
 
 /// Runs the verb.

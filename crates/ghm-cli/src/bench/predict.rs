@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::clock::PartClock;
 use super::machine::{matmul_flops, peak_memory};
 use super::seconds::Seconds;
-use super::subject::{Subject, check_pictures, name_of, named_device, pool};
+use super::subject::{Subject, check_batch, name_of, named_device, pool};
 use super::table::{aligned, counted, say};
 use crate::arguments::BenchPredictArguments;
 use crate::output::print;
@@ -23,7 +23,7 @@ const WARM_UP: usize = 2;
 
 /// Runs the verb.
 pub fn run(arguments: &BenchPredictArguments) -> Result<ExitCode> {
-    arguments.batch.iter().try_for_each(|pictures| check_pictures("--batch", *pictures))?;
+    arguments.batch.iter().try_for_each(|pictures| check_batch(*pictures))?;
     let subject = Subject::of(&arguments.what)?;
     let device = named_device(&arguments.what.device)?;
     let pool = pool(arguments.what.threads)?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::clock::PartClock;
 use super::machine::{matmul_flops, peak_memory};
 use super::seconds::Seconds;
-use super::subject::{Subject, check_pictures, name_of, named_device, pool};
+use super::subject::{Subject, check_batch, name_of, named_device, pool};
 use super::table::{aligned, counted, say};
 use crate::arguments::BenchStepArguments;
 use crate::output::print;
@@ -21,7 +21,7 @@ const WARM_UP: usize = 2;
 
 /// Runs the verb.
 pub fn run(arguments: &BenchStepArguments) -> Result<ExitCode> {
-    check_pictures("--batch", arguments.batch)?;
+    check_batch(arguments.batch)?;
     let subject = Subject::of(&arguments.what)?;
     let pool = pool(arguments.what.threads)?;
     let measured = pool.install(|| measure(arguments, &subject))?;

@@ -44,7 +44,7 @@ pub struct Subject {
 
 impl Subject {
     pub fn of(what: &BenchWhat) -> Result<Self> {
-        check("--repeats", what.repeats, MOST_REPEATS)?;
+        check_repeats(what.repeats)?;
         check("--classes", what.classes, MOST_CLASSES)?;
         let (width, height) = (what.size[0], what.size[1]);
         let fits = |side: usize| (SIDE_STEP..=LONGEST).contains(&side) && side.is_multiple_of(SIDE_STEP);
@@ -101,14 +101,14 @@ impl Subject {
 }
 
 /// Refuses a number of 0, or one that is absurd.
-pub fn check(option: &str, value: usize, most: usize) -> Result<()> {
+fn check(option: &str, value: usize, most: usize) -> Result<()> {
     ensure!((1..=most).contains(&value), "{option} {value}: give at least 1 and at most {most}");
     Ok(())
 }
 
 /// Refuses as [`check`] does.
-pub fn check_pictures(option: &str, pictures: usize) -> Result<()> {
-    check(option, pictures, MOST_PICTURES)
+pub fn check_batch(pictures: usize) -> Result<()> {
+    check("--batch", pictures, MOST_PICTURES)
 }
 
 /// Refuses as [`check`] does.
