@@ -3,13 +3,16 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-use crate::element::{ElementLoss, Example, NAN_BITS, bin_of, is_nan};
+use crate::bin::bin_of;
+use crate::element::{Example, NAN_BITS, is_nan};
 use crate::examples::{example, goals};
+use crate::terms::{ElementLoss, Settings};
 
 /// Units of a cube in both kernels; a power of two, for the sums halve it.
 pub(crate) const UNITS: u32 = 256;
 
-/// Writes the gradient, and the loss of each cube into `partials [cubes]`, as bits.
+/// Writes the gradient, and the loss of each cube into `partials [cubes]`, as bits: each example's own times `scale` and,
+/// where there are `factors [M]` of the bins between `edges [M + 1]`, times that of its bin.
 ///
 /// Losses and slopes are computed from the values once more, which costs less than keeping them.
 #[cube(launch)]
@@ -19,13 +22,15 @@ pub(crate) fn apply_kernel<F: Float, N: Size>(
     rows: ComptimeOption<&[i32]>,
     targets: ComptimeOption<&[Vector<F, N>]>,
     gates: ComptimeOption<&[Vector<F, N>]>,
-    edges: &[f32],
-    factors: &[f32],
+    edges: ComptimeOption<&[f32]>,
+    factors: ComptimeOption<&[f32]>,
     gradient: &mut [Vector<F, N>],
     partials: &mut [u32],
     vectors: usize,
     classes: usize,
-    mu: f32,
+    first: f32,
+    second: f32,
+    scale: f32,
     #[comptime] loss: ElementLoss,
     #[comptime] bins: usize,
     #[comptime] shared: bool,
@@ -34,13 +39,16 @@ pub(crate) fn apply_kernel<F: Float, N: Size>(
     let by_class = comptime!(rows.is_some());
     let mut local = Shared::<[f32]>::new_slice(comptime!(if shared { bins } else { 1 }));
     if comptime!(shared) {
-        fill(&mut local, factors, bins);
+        #[comptime]
+        if let ComptimeOption::Some(factors) = factors {
+            fill(&mut local, factors, bins);
+        }
     }
     let mut sum = 0.0f32;
     let mut strange = 0u32;
     let mut index = ABSOLUTE_POS;
     while index < vectors {
-        let goal = goals::<F, N>(rows, targets, gates, index, classes, mu);
+        let goal = goals::<F, N>(rows, targets, gates, index, classes, Settings { first, second });
         let value = values[index];
         let mut slopes = Vector::<F, N>::new(F::new(0.0f32));
         #[unroll]
@@ -49,8 +57,12 @@ pub(crate) fn apply_kernel<F: Float, N: Size>(
             let found = example::<F, N>(x, &goal, lane, by_class, loss);
             let mut factor = 0.0f32;
             if found.counted {
-                let bin = bin_of(found.slope.abs(), edges, bins);
-                factor = if comptime!(shared) { local[bin] } else { factors[bin] };
+                factor = scale;
+                #[comptime]
+                if let ComptimeOption::Some(edges) = edges {
+                    let bin = bin_of(found.slope.abs(), edges, bins);
+                    factor *= factor_of(bin, factors, &local, shared);
+                }
                 sum += factor * found.loss;
             }
             if found.strange {
@@ -76,6 +88,19 @@ fn fill(local: &mut Shared<[f32]>, factors: &[f32], #[comptime] bins: usize) {
         bin += CUBE_DIM as usize;
     }
     sync_cube();
+}
+
+#[cube]
+fn factor_of(bin: usize, factors: ComptimeOption<&[f32]>, local: &Shared<[f32]>, #[comptime] shared: bool) -> f32 {
+    if comptime!(shared) {
+        local[bin]
+    } else {
+        #[comptime]
+        match factors {
+            ComptimeOption::Some(factors) => factors[bin],
+            ComptimeOption::None => 1.0f32,
+        }
+    }
 }
 
 /// The gradient of an example in its value `x`: 0 where it is left out, NaN where it can be in no bin.

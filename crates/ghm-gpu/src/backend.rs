@@ -9,11 +9,11 @@ use burn::backend::{Autodiff, Backend, ExtensionType, TensorMetadata, backend_ex
 use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 
-use crate::launch::{Examples, Harmonised};
-use crate::plan::Plan;
+use crate::launch::{self, Examples};
+use crate::plan::{Intake, Terms};
 
 /// What values are compared with.
-#[derive(ExtensionType)]
+#[derive(Clone, Debug, ExtensionType)]
 #[extension_type(fusion: cfg(feature = "fusion"))]
 pub enum Goal<B: Backend> {
     /// A class index a row, `[rows]`.
@@ -24,18 +24,55 @@ pub enum Goal<B: Backend> {
     Gated(FloatTensor<B>, FloatTensor<B>),
 }
 
-/// The harmonised losses.
+/// What the loss of an example is multiplied by.
+#[derive(ExtensionType)]
+#[extension_type(fusion: cfg(feature = "fusion"))]
+pub enum Factors<B: Backend> {
+    /// Nothing.
+    None,
+    /// The factor of its bin: edges `[M + 1]` and factors `[M]`.
+    Bins(FloatTensor<B>, FloatTensor<B>),
+}
+
+/// The passes of a loss, and the numbers of a picture.
 #[backend_extension(Cube, Fusion: cfg(feature = "fusion"))]
-pub trait HarmonisedOps: Backend {
-    /// Value `[1]`, gradient (as the values) and the moving average `[M]` after a call.
-    #[fusion(meta = outputs)]
-    fn harmonised(
+pub trait KernelOps: Backend {
+    /// How many examples fall between each two of `edges [M + 1]`: u32 `[M]`.
+    #[fusion(meta = counts)]
+    fn count_bins(
         values: FloatTensor<Self>,
         #[extension_type] goal: Goal<Self>,
         edges: FloatTensor<Self>,
-        counts: FloatTensor<Self>,
-        plan: Plan,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+        terms: Terms,
+    ) -> IntTensor<Self>;
+
+    /// The moving average `[M]` after these counts, and the factor of each bin, `[M]`.
+    #[fusion(meta = average_and_factors)]
+    fn take_in(
+        histogram: IntTensor<Self>,
+        before: FloatTensor<Self>,
+        intake: Intake,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Value `[1]` and gradient (as the values) of the loss times `scale` and the factors.
+    #[fusion(meta = value_and_gradient)]
+    fn apply(
+        values: FloatTensor<Self>,
+        #[extension_type] goal: Goal<Self>,
+        #[extension_type] factors: Factors<Self>,
+        terms: Terms,
+        scale: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// `[N, 3, H, W]` of `words [N, H, W * 3 / 4]` and `sizes [N, 2]`, both u32.
+    #[fusion(meta = planes)]
+    fn planes(
+        words: IntTensor<Self>,
+        sizes: IntTensor<Self>,
+        factors: FloatTensor<Self>,
+        offsets: FloatTensor<Self>,
+        bgr: bool,
+    ) -> FloatTensor<Self>;
 }
 
 /// A value with its gradient, both computed elsewhere, as a node of the graph.
@@ -49,21 +86,42 @@ pub trait AttachOps: Backend {
     }
 }
 
-impl HarmonisedOps for CubeBackend {
-    fn harmonised(
+impl KernelOps for CubeBackend {
+    fn count_bins(
         values: FloatTensor<Self>,
         goal: Goal<Self>,
         edges: FloatTensor<Self>,
-        counts: FloatTensor<Self>,
-        plan: Plan,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let examples = match goal {
-            Goal::Rows(rows) => Examples::new(values, Some(rows), None, None),
-            Goal::Dense(targets) => Examples::new(values, None, Some(targets), None),
-            Goal::Gated(targets, gates) => Examples::new(values, None, Some(targets), Some(gates)),
-        };
-        let Harmonised { value, gradient, counts } = examples.harmonise(edges, counts, &plan);
-        (value, gradient, counts)
+        terms: Terms,
+    ) -> IntTensor<Self> {
+        Examples::new(values, goal).count(edges, terms)
+    }
+
+    fn take_in(
+        histogram: IntTensor<Self>,
+        before: FloatTensor<Self>,
+        intake: Intake,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        launch::take_in(histogram, before, intake)
+    }
+
+    fn apply(
+        values: FloatTensor<Self>,
+        goal: Goal<Self>,
+        factors: Factors<Self>,
+        terms: Terms,
+        scale: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        Examples::new(values, goal).apply(factors, terms, scale)
+    }
+
+    fn planes(
+        words: IntTensor<Self>,
+        sizes: IntTensor<Self>,
+        factors: FloatTensor<Self>,
+        offsets: FloatTensor<Self>,
+        bgr: bool,
+    ) -> FloatTensor<Self> {
+        launch::planes(words, sizes, [factors, offsets], bgr)
     }
 }
 
@@ -107,18 +165,31 @@ mod metadata {
     use burn::backend::fusion::custom::TensorSpec;
     use burn::tensor::DType;
 
-    use super::GoalMetadata;
-    use crate::plan::Plan;
+    use super::{FactorsMetadata, GoalMetadata};
+    use crate::plan::{Intake, Terms};
 
-    pub(super) fn outputs(
+    pub(super) fn counts(_: &TensorSpec, _: &GoalMetadata, edges: &TensorSpec, _: &Terms) -> TensorSpec {
+        TensorSpec::new([edges.shape[0] - 1].into(), DType::U32)
+    }
+
+    pub(super) fn average_and_factors(_: &TensorSpec, before: &TensorSpec, _: &Intake) -> (TensorSpec, TensorSpec) {
+        (before.clone(), before.clone())
+    }
+
+    pub(super) fn value_and_gradient(
         values: &TensorSpec,
-        _goal: &GoalMetadata,
-        _edges: &TensorSpec,
-        counts: &TensorSpec,
-        _plan: &Plan,
-    ) -> (TensorSpec, TensorSpec, TensorSpec) {
-        (TensorSpec::new([1].into(), DType::F32), values.clone(), counts.clone())
+        _: &GoalMetadata,
+        _: &FactorsMetadata,
+        _: &Terms,
+        _: &f32,
+    ) -> (TensorSpec, TensorSpec) {
+        (TensorSpec::new([1].into(), DType::F32), values.clone())
+    }
+
+    pub(super) fn planes(words: &TensorSpec, _: &TensorSpec, _: &TensorSpec, _: &TensorSpec, _: &bool) -> TensorSpec {
+        let [n, h, w] = [0, 1, 2].map(|axis| words.shape[axis]);
+        TensorSpec::new([n, 3, h, w * 4 / 3].into(), DType::F32)
     }
 }
 #[cfg(feature = "fusion")]
-use metadata::outputs;
+use metadata::{average_and_factors, counts, planes, value_and_gradient};

@@ -3,8 +3,9 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-use crate::element::{ElementLoss, bin_of};
+use crate::bin::bin_of;
 use crate::examples::{example, goals};
+use crate::terms::{ElementLoss, Settings};
 
 /// Adds the examples of a call to `histogram [M]`, which holds zeros before.
 ///
@@ -22,7 +23,8 @@ pub(crate) fn count_kernel<F: Float, N: Size>(
     histogram: &[Atomic<u32>],
     vectors: usize,
     classes: usize,
-    mu: f32,
+    first: f32,
+    second: f32,
     #[comptime] loss: ElementLoss,
     #[comptime] bins: usize,
     #[comptime] shared: bool,
@@ -37,7 +39,7 @@ pub(crate) fn count_kernel<F: Float, N: Size>(
     let mut run_bin = 0usize;
     let mut index = ABSOLUTE_POS;
     while index < vectors {
-        let goal = goals::<F, N>(rows, targets, gates, index, classes, mu);
+        let goal = goals::<F, N>(rows, targets, gates, index, classes, Settings { first, second });
         let value = values[index];
         #[unroll]
         for lane in 0..N::value() {

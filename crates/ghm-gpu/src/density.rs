@@ -1,10 +1,12 @@
 //! The gradient density as it lies on a device.
 
-use burn::backend::DispatchDevice;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::backend::{Dispatch, DispatchDevice};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use ghm_loss::{Between, DensityConfig, GradientDensity};
 
+use crate::backend::KernelOps;
 use crate::error::GpuError;
+use crate::plan::Intake;
 
 /// A [`GradientDensity`] on a GPU. A call replaces the counts by new ones there; nothing comes back to the host until
 /// [`DeviceDensity::to_plain`] asks for it.
@@ -40,7 +42,7 @@ impl DeviceDensity {
         let device = device.clone().inner();
         expect_gpu("the density", &device)?;
         let config = *density.config();
-        if config.between != Between::Step || config.classes.is_some() {
+        if !has_kernel(&config) {
             return Err(GpuError::Setting { config });
         }
         let vector = |values: Vec<f32>| {
@@ -77,10 +79,63 @@ impl DeviceDensity {
         self.counts.device()
     }
 
-    /// Takes in the counts after one more call.
-    pub(crate) fn advance(&mut self, counts: Tensor<1>) {
-        (self.counts, self.steps) = (counts, self.steps.saturating_add(1));
+    /// Takes in the counts of one call, or the sum of those of several, and gives the factor of each bin.
+    ///
+    /// # Errors
+    /// [`GpuError::Device`] for counts of another device, [`GpuError::Shape`] for those of other bins; the density is
+    /// untouched then.
+    pub fn take_in(&mut self, counts: &DeviceCounts) -> Result<DeviceFactors, GpuError> {
+        let (found, wanted) = (counts.0.device(), self.device());
+        if found != wanted {
+            let (found, wanted) = (format!("{found:?}"), format!("the density's {wanted:?}"));
+            return Err(GpuError::Device { name: "the counts", found, wanted });
+        }
+        counts.expect_bins(self.config.bins)?;
+        let steps = self.steps.saturating_add(1);
+        let intake = Intake::new(&self.config, steps);
+        let (histogram, before) = (counts.0.clone().into_dispatch(), self.counts.clone().into_dispatch());
+        let (after, factors) = Dispatch::take_in(histogram, before, intake);
+        (self.counts, self.steps) = (Tensor::from_dispatch(after), steps);
+        Ok(DeviceFactors { edges: self.edges.clone(), factors: Tensor::from_dispatch(factors) })
     }
+}
+
+/// How many examples of one or several calls fall into each bin, `[M]`.
+#[derive(Clone, Debug)]
+pub struct DeviceCounts(pub(crate) Tensor<1, Int>);
+
+impl DeviceCounts {
+    /// Adds the counts of another call.
+    ///
+    /// # Errors
+    /// [`GpuError::Shape`] where it has other bins.
+    pub fn merge(&mut self, other: &Self) -> Result<(), GpuError> {
+        other.expect_bins(self.0.dims()[0])?;
+        self.0 = self.0.clone() + other.0.clone();
+        Ok(())
+    }
+
+    fn expect_bins(&self, bins: usize) -> Result<(), GpuError> {
+        let [found] = self.0.dims();
+        if found != bins {
+            return Err(GpuError::Shape { name: "the counts", found: vec![found], wanted: vec![bins] });
+        }
+        Ok(())
+    }
+}
+
+/// What a density makes of counts: the factor of each bin, on its device.
+#[derive(Clone, Debug)]
+pub struct DeviceFactors {
+    /// `[M + 1]`.
+    pub(crate) edges: Tensor<1>,
+    /// `[M]`.
+    pub(crate) factors: Tensor<1>,
+}
+
+/// Whether the kernels can do a density.
+pub(crate) fn has_kernel(config: &DensityConfig) -> bool {
+    config.between == Between::Step && config.classes.is_none()
 }
 
 /// Whether kernels can run on a device.

@@ -15,6 +15,12 @@ pub enum GpuError {
         /// Its settings.
         config: DensityConfig,
     },
+    /// A loss that only the host computes.
+    #[error("no kernel for the loss {loss}")]
+    Kernel {
+        /// Its name.
+        loss: &'static str,
+    },
     /// A tensor that no kernel can reach.
     #[error("{name} lies on {found}: expected {wanted}")]
     Device {

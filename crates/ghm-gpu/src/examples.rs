@@ -3,7 +3,8 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-use crate::element::{ElementLoss, Example, asl1, cross_entropy, is_positive};
+use crate::element::{Example, is_positive};
+use crate::terms::{ElementLoss, Settings, terms};
 
 /// What the examples of one vector of values are compared with; what a call does not have stays 0.
 #[derive(CubeType, Clone, Copy)]
@@ -14,7 +15,7 @@ pub(crate) struct Goals<F: Float, N: Size> {
     classes: i32,
     targets: Vector<F, N>,
     gates: Vector<F, N>,
-    mu: f32,
+    settings: Settings,
 }
 
 /// What vector `index` of the values is compared with.
@@ -27,7 +28,7 @@ pub(crate) fn goals<F: Float, N: Size>(
     gates: ComptimeOption<&[Vector<F, N>]>,
     index: usize,
     classes: usize,
-    mu: f32,
+    settings: Settings,
 ) -> Goals<F, N> {
     let mut class_index = 0i32;
     let mut column = 0i32;
@@ -48,7 +49,7 @@ pub(crate) fn goals<F: Float, N: Size>(
         ComptimeOption::Some(gates) => gates[index],
         ComptimeOption::None => Vector::<F, N>::new(F::new(1.0f32)),
     };
-    Goals::<F, N> { class_index, column, classes: i32::cast_from(classes), targets, gates, mu }
+    Goals::<F, N> { class_index, column, classes: i32::cast_from(classes), targets, gates, settings }
 }
 
 /// The example of one lane, whose value is `x`.
@@ -63,7 +64,7 @@ pub(crate) fn example<F: Float, N: Size>(
     if comptime!(by_class) {
         let class_index = goals.class_index;
         let hit = class_index == goals.column + i32::cast_from(lane);
-        let found = cross_entropy(x, select(hit, 1.0f32, 0.0f32), class_index != -2i32);
+        let found = terms(x, select(hit, 1.0f32, 0.0f32), class_index != -2i32, &goals.settings, loss);
         // Neither a class nor background nor ignored.
         let unknown = class_index < -2i32 || class_index >= goals.classes;
         Example {
@@ -75,9 +76,6 @@ pub(crate) fn example<F: Float, N: Size>(
     } else {
         let t = f32::cast_from(goals.targets.extract(lane));
         let part = is_positive(f32::cast_from(goals.gates.extract(lane)));
-        match comptime!(loss) {
-            ElementLoss::CrossEntropy => cross_entropy(x, t, part),
-            ElementLoss::Asl1 => asl1(x, t, goals.mu, part),
-        }
+        terms(x, t, part, &goals.settings, loss)
     }
 }

@@ -1,14 +1,17 @@
-//! One call on burn's GPU tensors: five kernels, one after the other, and nothing read back.
+//! The kernels on burn's GPU tensors, one after the other, and nothing read back.
 
 use burn::tensor::{DType, Shape};
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::{empty_device_contiguous_dtype, zeros_client};
 use burn_cubecl::tensor::CubeTensor;
 
 use crate::apply::{UNITS, apply_kernel, finish_kernel};
+use crate::backend::{Factors, Goal};
 use crate::count::count_kernel;
-use crate::plan::Plan;
+use crate::plan::{Intake, Terms};
+use crate::planes::{PIXELS, planes_kernel};
 use crate::update::{self, update_kernel};
 
 /// The most cubes of a pass over the values: eight of 256 units for each of the 132 multiprocessors of the largest
@@ -22,88 +25,67 @@ const MOST_SHARED_BINS: usize = 2048;
 
 /// The examples of a call, each tensor without gaps between its elements.
 pub(crate) struct Examples {
-    pub values: CubeTensor,
-    pub rows: Option<CubeTensor>,
-    pub targets: Option<CubeTensor>,
-    pub gates: Option<CubeTensor>,
-}
-
-/// What a call leaves on the device.
-pub(crate) struct Harmonised {
-    /// `[1]`.
-    pub value: CubeTensor,
-    /// Shape and type of the values.
-    pub gradient: CubeTensor,
-    /// `[M]`: the moving average after the call.
-    pub counts: CubeTensor,
+    values: CubeTensor,
+    rows: Option<CubeTensor>,
+    targets: Option<CubeTensor>,
+    gates: Option<CubeTensor>,
 }
 
 impl Examples {
-    pub(crate) fn new(
-        values: CubeTensor,
-        rows: Option<CubeTensor>,
-        targets: Option<CubeTensor>,
-        gates: Option<CubeTensor>,
-    ) -> Self {
+    pub(crate) fn new(values: CubeTensor, goal: Goal<CubeBackend>) -> Self {
+        let (rows, targets, gates) = match goal {
+            Goal::Rows(rows) => (Some(rows), None, None),
+            Goal::Dense(targets) => (None, Some(targets), None),
+            Goal::Gated(targets, gates) => (None, Some(targets), Some(gates)),
+        };
         let [rows, targets, gates] = [rows, targets, gates].map(|tensor| tensor.map(into_contiguous));
         Self { values: into_contiguous(values), rows, targets, gates }
     }
 
-    /// The loss of the call, with the edges `[M + 1]` of the bins and the average `[M]` before it.
-    pub(crate) fn harmonise(&self, edges: CubeTensor, counts: CubeTensor, plan: &Plan) -> Harmonised {
-        let (edges, before) = (into_contiguous(edges), into_contiguous(counts));
-        let histogram = self.filled(plan.bins);
+    /// How many examples fall between each two of `edges [M + 1]`.
+    pub(crate) fn count(&self, edges: CubeTensor, terms: Terms) -> CubeTensor {
+        let edges = into_contiguous(edges);
+        let bins = length(&edges) - 1;
+        let CubeTensor { client, device, .. } = self.values.clone();
+        let histogram = zeros_client(client, device, [bins].into(), DType::U32);
         let grid = Grid::of(self);
         if grid.vectors > 0 {
-            self.count(&grid, &edges, &histogram, plan);
+            count_kernel::launch(
+                &self.values.client,
+                grid.cubes(),
+                CubeDim::new_1d(UNITS),
+                grid.width,
+                self.values.clone().into_buffer_arg(),
+                argument(&self.rows),
+                argument(&self.targets),
+                argument(&self.gates),
+                edges.into_buffer_arg(),
+                histogram.clone().into_buffer_arg(),
+                grid.vectors,
+                grid.classes,
+                terms.first,
+                terms.second,
+                terms.loss,
+                bins,
+                bins <= MOST_SHARED_BINS,
+                self.element(),
+            );
         }
-        let (counts, factors) = (self.empty([plan.bins], DType::F32), self.empty([plan.bins], DType::F32));
-        update_kernel::launch(
-            &self.values.client,
-            CubeCount::Static(1, 1, 1),
-            CubeDim::new_1d(update::UNITS),
-            histogram.into_buffer_arg(),
-            before.into_buffer_arg(),
-            counts.clone().into_buffer_arg(),
-            factors.clone().into_buffer_arg(),
-            plan.arriving,
-            plan.share,
-            plan.cap,
-            plan.scale,
-            plan.bins,
-            plan.rule,
-        );
+        histogram
+    }
+
+    /// The value of the call, `[1]`, and its gradient, of shape and type of the values.
+    pub(crate) fn apply(self, factors: Factors<CubeBackend>, terms: Terms, scale: f32) -> (CubeTensor, CubeTensor) {
+        let grid = Grid::of(&self);
         if grid.vectors == 0 {
-            let value = zeros_client(self.values.client.clone(), self.values.device.clone(), [1].into(), DType::F32);
-            return Harmonised { value, gradient: self.values.clone(), counts };
+            let CubeTensor { client, device, .. } = self.values.clone();
+            return (zeros_client(client, device, [1].into(), DType::F32), self.values);
         }
-        let (value, gradient) = self.apply(&grid, edges, factors, plan);
-        Harmonised { value, gradient, counts }
-    }
-
-    fn count(&self, grid: &Grid, edges: &CubeTensor, histogram: &CubeTensor, plan: &Plan) {
-        count_kernel::launch(
-            &self.values.client,
-            grid.cubes(),
-            CubeDim::new_1d(UNITS),
-            grid.width,
-            self.values.clone().into_buffer_arg(),
-            argument(&self.rows),
-            argument(&self.targets),
-            argument(&self.gates),
-            edges.clone().into_buffer_arg(),
-            histogram.clone().into_buffer_arg(),
-            grid.vectors,
-            grid.classes,
-            plan.mu,
-            plan.loss,
-            plan.bins,
-            plan.bins <= MOST_SHARED_BINS,
-            self.element(),
-        );
-    }
-
-    fn apply(&self, grid: &Grid, edges: CubeTensor, factors: CubeTensor, plan: &Plan) -> (CubeTensor, CubeTensor) {
+        let (edges, factors) = match factors {
+            Factors::None => (None, None),
+            Factors::Bins(edges, factors) => (Some(into_contiguous(edges)), Some(into_contiguous(factors))),
+        };
+        let bins = factors.as_ref().map_or(0, length);
         let gradient = self.empty(self.values.meta.shape().clone(), self.values.dtype);
         let partials = self.empty([grid.count], DType::U32);
         apply_kernel::launch(
@@ -115,16 +97,18 @@ impl Examples {
             argument(&self.rows),
             argument(&self.targets),
             argument(&self.gates),
-            edges.into_buffer_arg(),
-            factors.into_buffer_arg(),
+            argument(&edges),
+            argument(&factors),
             gradient.clone().into_buffer_arg(),
             partials.clone().into_buffer_arg(),
             grid.vectors,
             grid.classes,
-            plan.mu,
-            plan.loss,
-            plan.bins,
-            plan.bins <= MOST_SHARED_BINS,
+            terms.first,
+            terms.second,
+            scale,
+            terms.loss,
+            bins,
+            (1..=MOST_SHARED_BINS).contains(&bins),
             self.element(),
         );
         let value = self.empty([1], DType::F32);
@@ -147,11 +131,65 @@ impl Examples {
         let CubeTensor { client, device, .. } = self.values.clone();
         empty_device_contiguous_dtype(client, device, shape.into(), dtype)
     }
+}
 
-    /// The histogram of nothing.
-    fn filled(&self, bins: usize) -> CubeTensor {
-        zeros_client(self.values.client.clone(), self.values.device.clone(), [bins].into(), DType::U32)
+/// The moving average after a histogram, and the factors of its bins; `before` is the average until now.
+pub(crate) fn take_in(histogram: CubeTensor, before: CubeTensor, intake: Intake) -> (CubeTensor, CubeTensor) {
+    let (histogram, before) = (into_contiguous(histogram), into_contiguous(before));
+    let bins = length(&before);
+    let empty =
+        || empty_device_contiguous_dtype(before.client.clone(), before.device.clone(), [bins].into(), DType::F32);
+    let (after, factors) = (empty(), empty());
+    update_kernel::launch(
+        &histogram.client,
+        CubeCount::Static(1, 1, 1),
+        CubeDim::new_1d(update::UNITS),
+        histogram.clone().into_buffer_arg(),
+        before.clone().into_buffer_arg(),
+        after.clone().into_buffer_arg(),
+        factors.clone().into_buffer_arg(),
+        intake.arriving,
+        intake.share,
+        intake.cap,
+        bins,
+        intake.rule,
+    );
+    (after, factors)
+}
+
+/// `[N, 3, H, W]`: the pictures of `words [N, H, W * 3 / 4]`, whose contents have `sizes [N, 2]`, each byte times the
+/// factor of its plane plus the offset.
+pub(crate) fn planes(words: CubeTensor, sizes: CubeTensor, affine: [CubeTensor; 2], bgr: bool) -> CubeTensor {
+    let (words, sizes) = (into_contiguous(words), into_contiguous(sizes));
+    let [factors, offsets] = affine.map(into_contiguous);
+    let shape = words.meta.shape();
+    let (pictures, height, width) = (shape[0], shape[1], shape[2] * 4 / 3);
+    let (client, device) = (words.client.clone(), words.device.clone());
+    let out = empty_device_contiguous_dtype(client, device, [pictures, 3, height, width].into(), DType::F32);
+    let groups = pictures * height * width / PIXELS;
+    if groups > 0 {
+        planes_kernel::launch(
+            &out.client,
+            CubeCount::Static(groups.div_ceil(UNITS as usize) as u32, 1, 1),
+            CubeDim::new_1d(UNITS),
+            PIXELS,
+            words.clone().into_buffer_arg(),
+            sizes.into_buffer_arg(),
+            factors.into_buffer_arg(),
+            offsets.into_buffer_arg(),
+            out.clone().into_buffer_arg(),
+            groups,
+            width,
+            height,
+            bgr,
+            burn::backend::cubecl::dtype_to_storage_type(DType::F32),
+        );
     }
+    out
+}
+
+fn length(tensor: &CubeTensor) -> usize {
+    tensor.meta.shape().iter().product()
 }
 
 fn argument<T>(tensor: &Option<CubeTensor>) -> ComptimeOptionArgs<T>

@@ -1,4 +1,5 @@
-//! GHM-C and GHM-R as GPU kernels on burn tensors: one CubeCL source for Vulkan, Metal, DirectX (`wgpu`) and CUDA (`cuda`).
+//! A detector's losses as GPU kernels on burn tensors, GHM-C and GHM-R first, and its pictures' way from bytes to numbers:
+//! one CubeCL source for Vulkan, Metal, DirectX (`wgpu`) and CUDA (`cuda`).
 //!
 //! Without one of these features the crate is empty. burn's kernel fusion is switched on by the feature `fusion` of
 //! this crate, not by burn's own: it wraps the backend, and the kernels have to know.
@@ -6,12 +7,15 @@
 //! | module | what lives there |
 //! | --- | --- |
 //! | `loss` | `ghm_c`, `ghm_c_dense` and `ghm_r` on burn tensors |
-//! | `density` | `DeviceDensity`, the gradient density as it lies on a device |
+//! | `compared` | `Compared`, the passes they are made of, for every loss that has kernels |
+//! | `density` | `DeviceDensity`, the gradient density as it lies on a device, its counts and factors |
+//! | `pictures` | `Pictures`, which normalises bytes on the device |
 //! | `plan` | the numbers of a call |
 //! | `backend` | the kernels as operations of burn's backends, with autodiff and fusion |
-//! | `launch` | the five kernels of a call, one after the other |
-//! | `count`, `update`, `apply` | the kernels: count by bin; average and factors; gradient and sum |
-//! | `examples`, `element` | what the kernels read; loss, slope and bin of one example |
+//! | `launch` | the kernels of a call, one after the other |
+//! | `count`, `update`, `apply` | the kernels of a loss: count by bin; average and factors; gradient and sum |
+//! | `planes` | the kernel of pictures |
+//! | `examples`, `terms`, `bin`, `element` | what the kernels read; loss and slope of one example; its bin; its bits |
 //! | `error` | `GpuError`, what can be wrong with a call |
 //!
 //! A call reads nothing back: values, gradients, counts and factors stay on the device, and the number of calls, which
@@ -21,6 +25,8 @@
 
 mod apply;
 mod backend;
+mod bin;
+mod compared;
 mod count;
 mod density;
 #[cfg(test)]
@@ -31,9 +37,16 @@ mod error;
 mod examples;
 mod launch;
 mod loss;
+mod pictures;
 mod plan;
+mod planes;
+mod terms;
+#[cfg(test)]
+mod testing;
 mod update;
 
-pub use density::DeviceDensity;
+pub use compared::{Compared, has_kernel};
+pub use density::{DeviceCounts, DeviceDensity, DeviceFactors};
 pub use error::GpuError;
 pub use loss::{ghm_c, ghm_c_dense, ghm_r};
+pub use pictures::{Affine, Pictures};

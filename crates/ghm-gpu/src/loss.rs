@@ -1,15 +1,11 @@
 //! GHM-C and GHM-R on burn tensors that lie on a GPU.
 
-use burn::backend::Dispatch;
-use burn::backend::{DispatchTensor, FloatDType, IntDType};
-use burn::tensor::{DType, Int, Tensor};
-use ghm_loss::{Examples, LossError, Targets};
+use burn::tensor::{Int, Tensor};
+use ghm_loss::LossConfig;
 
-use crate::backend::{AttachOps, Goal, HarmonisedOps};
-use crate::density::{DeviceDensity, expect_gpu};
-use crate::element::ElementLoss;
+use crate::compared::Compared;
+use crate::density::DeviceDensity;
 use crate::error::GpuError;
-use crate::plan::Plan;
 
 /// GHM-C (Li et al. 2019, eq. 8 and 11) with one class a row: the value `[1]` in f32, whose gradient in the logits is
 /// `factor * (sigmoid(logit) - target)` with the factors as constants.
@@ -53,15 +49,7 @@ pub fn ghm_c(
     density: &mut DeviceDensity,
     scale: f32,
 ) -> Result<Tensor<1>, GpuError> {
-    let [count, classes] = logits.dims();
-    if rows.dims() != [count] || classes == 0 {
-        let [rows] = rows.dims();
-        return Err(LossError::Rows { rows, classes, logits: count * classes }.into());
-    }
-    expect_device("rows", &rows.device().inner(), density)?;
-    let rows = rows.without_autodiff();
-    let rows = if rows.dtype() == DType::I32 { rows } else { rows.cast(IntDType::I32) };
-    harmonise(logits, Goal::Rows(rows.into_dispatch()), density, (ElementLoss::CrossEntropy, 0.0), scale)
+    harmonise(Compared::classes(logits, rows, &LossConfig::CrossEntropy)?, density, scale)
 }
 
 /// GHM-C with a target an element: as [`ghm_c`], for soft targets or several classes a row.
@@ -82,8 +70,7 @@ pub fn ghm_c_dense<const D: usize>(
     density: &mut DeviceDensity,
     scale: f32,
 ) -> Result<Tensor<1>, GpuError> {
-    let goal = dense(&logits, targets, gates, density)?;
-    harmonise(logits, goal, density, (ElementLoss::CrossEntropy, 0.0), scale)
+    harmonise(Compared::dense(logits, targets, gates, &LossConfig::CrossEntropy)?, density, scale)
 }
 
 /// GHM-R (Li et al. 2019): ASL1 of `predictions - targets`, harmonised; as [`ghm_c`].
@@ -105,74 +92,10 @@ pub fn ghm_r<const D: usize>(
     density: &mut DeviceDensity,
     scale: f32,
 ) -> Result<Tensor<1>, GpuError> {
-    // The plain loss knows what a mu may be.
-    ghm_loss::asl1(&Examples::<f32>::new(&[], Targets::Dense(&[])), mu, &mut [])?;
-    let goal = dense(&predictions, targets, gates, density)?;
-    harmonise(predictions, goal, density, (ElementLoss::Asl1, mu), scale)
+    harmonise(Compared::dense(predictions, targets, gates, &LossConfig::Asl1 { mu })?, density, scale)
 }
 
-/// Targets and gates in the type of the values.
-fn dense<const D: usize>(
-    values: &Tensor<D>,
-    targets: Tensor<D>,
-    gates: Option<Tensor<D>>,
-    density: &DeviceDensity,
-) -> Result<Goal<Dispatch>, GpuError> {
-    let element = element(values)?;
-    let checked = |name: &'static str, tensor: Tensor<D>| -> Result<DispatchTensor, GpuError> {
-        if tensor.dims() != values.dims() {
-            let (found, wanted) = (tensor.dims().to_vec(), values.dims().to_vec());
-            return Err(GpuError::Shape { name, found, wanted });
-        }
-        expect_device(name, &tensor.device().inner(), density)?;
-        let tensor = tensor.without_autodiff();
-        let fits = tensor.dtype() == values.dtype();
-        Ok(if fits { tensor } else { tensor.cast(element) }.into_dispatch())
-    };
-    let targets = checked("targets", targets)?;
-    Ok(match gates {
-        Some(gates) => Goal::Gated(targets, checked("gates", gates)?),
-        None => Goal::Dense(targets),
-    })
-}
-
-/// Runs the kernels without autodiff and puts what they find into the graph of `values`.
-fn harmonise<const D: usize>(
-    values: Tensor<D>,
-    goal: Goal<Dispatch>,
-    density: &mut DeviceDensity,
-    (loss, mu): (ElementLoss, f32),
-    scale: f32,
-) -> Result<Tensor<1>, GpuError> {
-    expect_device("the values", &values.device().inner(), density)?;
-    element(&values)?;
-    let elements = values.shape().num_elements();
-    if elements >= 1 << 31 {
-        return Err(GpuError::Elements { elements });
-    }
-    let plan = Plan::new(density.config(), density.steps().saturating_add(1), loss, mu, scale);
-    let (edges, counts) = (density.edges.clone().into_dispatch(), density.counts.clone().into_dispatch());
-    let plain = values.clone().without_autodiff().into_dispatch();
-    let (value, gradient, counts) = Dispatch::harmonised(plain, goal, edges, counts, plan);
-    density.advance(Tensor::from_dispatch(counts));
-    Ok(Tensor::from_dispatch(Dispatch::attach(values.into_dispatch(), value, gradient)))
-}
-
-fn element<const D: usize>(values: &Tensor<D>) -> Result<FloatDType, GpuError> {
-    match values.dtype() {
-        DType::F32 => Ok(FloatDType::F32),
-        DType::F16 => Ok(FloatDType::F16),
-        DType::BF16 => Ok(FloatDType::BF16),
-        other => Err(GpuError::Element { found: format!("{other:?}") }),
-    }
-}
-
-fn expect_device(name: &'static str, device: &burn::tensor::Device, density: &DeviceDensity) -> Result<(), GpuError> {
-    expect_gpu(name, device)?;
-    let wanted = density.device();
-    if *device != wanted {
-        let wanted = format!("the density's {wanted:?}");
-        return Err(GpuError::Device { name, found: format!("{device:?}"), wanted });
-    }
-    Ok(())
+fn harmonise(compared: Compared, density: &mut DeviceDensity, scale: f32) -> Result<Tensor<1>, GpuError> {
+    let factors = density.take_in(&compared.count(density)?)?;
+    compared.harmonised(&factors, scale)
 }

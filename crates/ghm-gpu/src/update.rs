@@ -19,7 +19,7 @@ pub struct UpdateRule {
     pub capped: bool,
 }
 
-/// From the counts `[M]` of a call and the average before, `[M]`, the average after it and the factors, scale included.
+/// From the counts `[M]` of a call and the average before, `[M]`, the average after it and the factors.
 ///
 /// `arriving` is `1 - momentum`; `share` what of a constant has arrived in the average, where that is made up for.
 #[cube(launch)]
@@ -32,7 +32,6 @@ pub(crate) fn update_kernel(
     arriving: f32,
     share: f32,
     cap: f32,
-    scale: f32,
     #[comptime] bins: usize,
     #[comptime] rule: UpdateRule,
 ) {
@@ -58,7 +57,7 @@ pub(crate) fn update_kernel(
             factor = select(factor < most, factor, most);
         }
         after[bin] = average;
-        factors[bin] = scale * factor;
+        factors[bin] = factor;
         bin += CUBE_DIM as usize;
     }
 }

@@ -6,5 +6,7 @@ mod agreement;
 mod behaviour;
 mod device;
 mod fixture;
+mod passes;
+mod pictures;
 mod refusals;
 mod state;
