@@ -1,11 +1,13 @@
 //! The two losses of a detector over a batch, with their densities.
 
 use burn::tensor::Tensor;
-use ghm_loss::{BinWeights, Counts, GradientDensity, LossError};
+use ghm_loss::{GradientDensity, LossError};
 use serde::{Deserialize, Serialize};
 
+use crate::awaited::Awaited;
 use crate::config::{CriterionConfig, Scope};
-use crate::levels::{Goal, LevelLoss, Walk};
+use crate::levels::{Goal, LevelCounts, LevelLoss, LevelWeights, Prepared, Walk};
+use crate::state::Held;
 
 /// What every row of a batch is trained on; rows run over levels, in a level over pictures, in a picture over anchors.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +26,9 @@ pub struct DetectionLoss {
     /// The sum of both, `[1]`, for backward.
     pub total: Tensor<1>,
     /// Classification loss, weight included.
-    pub classification: f64,
+    pub classification: Awaited,
     /// Regression loss, weight included.
-    pub regression: f64,
+    pub regression: Awaited,
 }
 
 /// What a checkpoint keeps of a criterion.
@@ -39,24 +41,34 @@ pub struct CriterionState {
 }
 
 /// The counts of one batch, or of several: what the densities take in before any of them can be harmonised.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct BatchCounts {
-    classification: Vec<Counts>,
-    regression: Vec<Counts>,
+    classification: LevelCounts,
+    regression: LevelCounts,
 }
 
 /// What the densities made of the counts: the weights of the batches that were counted.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct BatchWeights {
-    classification: Vec<BinWeights>,
-    regression: Vec<BinWeights>,
+    classification: LevelWeights,
+    regression: LevelWeights,
 }
 
 /// Both losses with their state.
+///
+/// With the feature `wgpu` or `cuda` the losses of a GPU's tensors are computed there, if `ghm_gpu::has_kernel`
+/// says so: densities stay on it, values are [`Awaited`], and nothing waits. Other losses bring logits and offsets to the host.
 #[derive(Clone, Debug)]
 pub struct Criterion {
     config: CriterionConfig,
-    state: CriterionState,
+    classification: Option<Held>,
+    regression: Option<Held>,
+}
+
+/// A batch as both losses take it.
+struct Batch<'a> {
+    classification: (LevelLoss, Prepared<'a>),
+    regression: (LevelLoss, Prepared<'a>),
 }
 
 impl BatchCounts {
@@ -65,17 +77,9 @@ impl BatchCounts {
     /// # Errors
     /// [`LossError::Length`] where it has other levels or bins.
     pub fn merge(&mut self, other: &Self) -> Result<(), LossError> {
-        merge(&mut self.classification, &other.classification)?;
-        merge(&mut self.regression, &other.regression)
+        self.classification.merge(&other.classification)?;
+        self.regression.merge(&other.regression)
     }
-}
-
-fn merge(sums: &mut Vec<Counts>, others: &[Counts]) -> Result<(), LossError> {
-    if sums.is_empty() {
-        sums.extend_from_slice(others);
-        return Ok(());
-    }
-    sums.iter_mut().zip(others).try_for_each(|(sum, other)| sum.merge(other))
 }
 
 impl Criterion {
@@ -84,30 +88,33 @@ impl Criterion {
         let density = |loss: ghm_loss::LossConfig| loss.density().map(|d| GradientDensity::new(*d)).transpose();
         let classification = density(config.classification.loss(classes))?;
         let regression = density(config.regression.loss())?;
-        Ok(Self { config, state: CriterionState { classification, regression } })
+        Ok(Self { config, classification: classification.map(Held::new), regression: regression.map(Held::new) })
     }
 
-    /// The densities, to be saved.
-    pub fn state(&self) -> &CriterionState {
-        &self.state
+    /// The densities, to be saved; the host waits for a GPU that has them.
+    ///
+    /// # Errors
+    /// [`LossError::Device`] where that GPU fails.
+    pub fn state(&self) -> Result<CriterionState, LossError> {
+        let current = |held: &Option<Held>| held.as_ref().map(Held::current).transpose();
+        Ok(CriterionState { classification: current(&self.classification)?, regression: current(&self.regression)? })
     }
 
     /// Whether saved densities belong to losses with these settings.
     pub fn accepts(&self, state: &CriterionState) -> bool {
-        let settings = |state: &CriterionState| {
-            [&state.classification, &state.regression].map(|density| density.as_ref().map(|density| *density.config()))
-        };
-        settings(&self.state) == settings(state)
+        let own = [&self.classification, &self.regression].map(|held| held.as_ref().map(|held| *held.config()));
+        let saved = [&state.classification, &state.regression].map(|density| density.as_ref().map(|d| *d.config()));
+        own == saved
     }
 
     /// Goes on from saved densities, which [`Criterion::accepts`].
     pub fn restore(&mut self, state: CriterionState) {
-        self.state = state;
+        (self.classification, self.regression) = (state.classification.map(Held::new), state.regression.map(Held::new));
     }
 
     /// Whether a loss has to count all batches of an update before it can weigh the first.
     pub fn counts_first(&self) -> bool {
-        self.state.classification.is_some() || self.state.regression.is_some()
+        self.classification.is_some() || self.regression.is_some()
     }
 
     /// The loss of a batch, times `scale`.
@@ -121,9 +128,10 @@ impl Criterion {
         targets: &BatchTargets,
         scale: f32,
     ) -> Result<DetectionLoss, LossError> {
-        let counts = self.count(logits, deltas, targets)?;
+        let batch = self.prepare(logits, deltas, targets, scale)?;
+        let counts = self.counts_of(&batch)?;
         let weights = self.take_in(&counts)?;
-        self.apply(logits, deltas, targets, &weights, scale)
+        batch.run(&weights)
     }
 
     /// The counts of a batch, to be merged with those of the other batches of an update.
@@ -131,23 +139,29 @@ impl Criterion {
     /// # Shapes
     /// As [`Criterion::forward`].
     pub fn count(
-        &self,
+        &mut self,
         logits: &[Tensor<3>],
         deltas: &[Tensor<3>],
         targets: &BatchTargets,
     ) -> Result<BatchCounts, LossError> {
-        let (classification, regression) = self.losses(logits, 1.0, 1.0);
+        let batch = self.prepare(logits, deltas, targets, 1.0)?;
+        self.counts_of(&batch)
+    }
+
+    fn counts_of(&mut self, batch: &Batch) -> Result<BatchCounts, LossError> {
+        let count =
+            |(loss, prepared): &(LevelLoss, Prepared), held: &mut Option<Held>| loss.count(prepared, held.as_mut());
         Ok(BatchCounts {
-            classification: classification.count(logits, &classes_of(targets, logits))?,
-            regression: regression.count(deltas, &deltas_of(targets))?,
+            classification: count(&batch.classification, &mut self.classification)?,
+            regression: count(&batch.regression, &mut self.regression)?,
         })
     }
 
     /// Takes the counts of all batches of an update into the densities.
     pub fn take_in(&mut self, counts: &BatchCounts) -> Result<BatchWeights, LossError> {
         Ok(BatchWeights {
-            classification: take_in(&mut self.state.classification, &counts.classification)?,
-            regression: take_in(&mut self.state.regression, &counts.regression)?,
+            classification: counts.classification.taken_in(self.classification.as_mut())?,
+            regression: counts.regression.taken_in(self.regression.as_mut())?,
         })
     }
 
@@ -164,15 +178,21 @@ impl Criterion {
         weights: &BatchWeights,
         scale: f32,
     ) -> Result<DetectionLoss, LossError> {
+        self.prepare(logits, deltas, targets, scale)?.run(weights)
+    }
+
+    fn prepare<'a>(
+        &self,
+        logits: &'a [Tensor<3>],
+        deltas: &'a [Tensor<3>],
+        targets: &BatchTargets<'a>,
+        scale: f32,
+    ) -> Result<Batch<'a>, LossError> {
         let positives = targets.classes.iter().filter(|c| **c >= 0).count().max(1) as f32;
         let (classification, regression) = self.losses(logits, scale, positives);
-        let classification = classification.run(logits, &classes_of(targets, logits), &weights.classification)?;
-        let regression = regression.run(deltas, &deltas_of(targets), &weights.regression)?;
-        Ok(DetectionLoss {
-            total: classification.tensor + regression.tensor,
-            classification: classification.value,
-            regression: regression.value,
-        })
+        let logits = classification.prepare(logits, classes_of(targets, logits))?;
+        let deltas = regression.prepare(deltas, deltas_of(targets))?;
+        Ok(Batch { classification: (classification, logits), regression: (regression, deltas) })
     }
 
     fn losses(&self, logits: &[Tensor<3>], scale: f32, positives: f32) -> (LevelLoss, LevelLoss) {
@@ -197,10 +217,17 @@ impl Criterion {
     }
 }
 
-fn take_in(density: &mut Option<GradientDensity>, counts: &[Counts]) -> Result<Vec<BinWeights>, LossError> {
-    match density {
-        Some(density) => counts.iter().map(|counts| density.update(counts.as_slice())).collect(),
-        None => Ok(Vec::new()),
+impl Batch<'_> {
+    fn run(self, weights: &BatchWeights) -> Result<DetectionLoss, LossError> {
+        let (loss, logits) = self.classification;
+        let classification = loss.run(logits, &weights.classification)?;
+        let (loss, deltas) = self.regression;
+        let regression = loss.run(deltas, &weights.regression)?;
+        Ok(DetectionLoss {
+            total: classification.tensor + regression.tensor,
+            classification: classification.value,
+            regression: regression.value,
+        })
     }
 }
 
@@ -249,10 +276,21 @@ mod tests {
         Case { logits, deltas, classes, delta_targets, delta_weights }
     }
 
-    fn run(case: &Case, criterion: &mut Criterion) -> (DetectionLoss, Vec<f32>, Vec<f32>) {
+    /// Both values.
+    struct Values {
+        classification: f64,
+        regression: f64,
+    }
+
+    fn values(loss: DetectionLoss) -> Values {
+        let [classification, regression] = [loss.classification, loss.regression].map(|value| value.read().unwrap());
+        Values { classification, regression }
+    }
+
+    fn run(case: &Case, criterion: &mut Criterion) -> (Values, Vec<f32>, Vec<f32>) {
         let loss = criterion.forward(&case.logits, &case.deltas, &case.targets(), 1.0).unwrap();
         let (logits, deltas) = gradients(case, &loss);
-        (loss, logits, deltas)
+        (values(loss), logits, deltas)
     }
 
     impl Case {
@@ -369,7 +407,7 @@ mod tests {
             start += PICTURES * a;
         }
         assert_eq!(loss.classification, sum);
-        assert_eq!(criterion.state().classification.as_ref(), plain.density());
+        assert_eq!(criterion.state().unwrap().classification.as_ref(), plain.density());
     }
 
     #[test]
@@ -386,16 +424,17 @@ mod tests {
             let weights = one_by_one.take_in(&counts).unwrap();
             let parts = cases.each_ref().map(|case| {
                 let loss = one_by_one.apply(&case.logits, &case.deltas, &case.targets(), &weights, 0.5).unwrap();
-                (loss.classification, gradients(case, &loss))
+                let gradients = gradients(case, &loss);
+                (values(loss).classification, gradients)
             });
 
             let whole = joined(&cases);
             let mut at_once = Criterion::new(config, CLASSES).unwrap();
             let loss = at_once.forward(&whole.logits, &whole.deltas, &whole.targets(), 1.0).unwrap();
             let (logits, deltas) = gradients(&whole, &loss);
-            assert_eq!(one_by_one.state(), at_once.state());
+            assert_eq!(one_by_one.state().unwrap(), at_once.state().unwrap());
             let value: f64 = parts.iter().map(|part| part.0).sum();
-            assert!((value - loss.classification).abs() <= 1e-8 * value);
+            assert!((value - values(loss).classification).abs() <= 1e-8 * value);
             let [first, second] = parts.map(|part| part.1);
             assert!(interleaved(&first.0, &second.0, CLASSES) == logits);
             assert!(interleaved(&first.1, &second.1, 4) == deltas);
@@ -407,7 +446,7 @@ mod tests {
         let mut straight = Criterion::new(CriterionConfig::default(), CLASSES).unwrap();
         run(&case(3), &mut straight);
         let mut resumed = Criterion::new(CriterionConfig::default(), CLASSES).unwrap();
-        resumed.restore(straight.state().clone());
+        resumed.restore(straight.state().unwrap());
         let (a, b) = (run(&case(4), &mut straight), run(&case(4), &mut resumed));
         assert_eq!((a.0.classification, a.1, a.2), (b.0.classification, b.1, b.2));
     }

@@ -2,19 +2,12 @@
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Tensor};
-use ghm_gpu::GpuError;
-use ghm_loss::{Between, DensityConfig, LossError};
+use ghm_gpu::{Compared, GpuError, has_kernel};
+use ghm_loss::LossError;
 
 use crate::examples::{Examples, Gate, Targets};
 use crate::loss::{LossConfig, Reduction};
 use crate::state::Held;
-
-/// Which kernel.
-#[derive(Clone, Copy)]
-enum Kernel {
-    GhmC,
-    GhmR { mu: f32 },
-}
 
 /// The loss by the kernels of the device that the values are on; `None` where it has none, or none for this call.
 ///
@@ -23,50 +16,50 @@ enum Kernel {
 pub(crate) fn forward<const D: usize>(
     config: &LossConfig,
     examples: &Examples<D>,
-    held: &mut Held,
+    held: Option<&mut Held>,
 ) -> Result<Option<Tensor<1>>, LossError> {
     let device = examples.values.device().inner();
     let typed = matches!(examples.values.dtype(), DType::F32 | DType::F16 | DType::BF16);
-    let (Some(kernel), DispatchDevice::Cube(_), true) = (Kernel::of(config), device.as_dispatch(), typed) else {
+    if !typed || !matches!(device.as_dispatch(), DispatchDevice::Cube(_)) || !has_kernel(&config.loss) {
         return Ok(None);
-    };
+    }
     if examples.weights.is_some() || !examples.on(&device) {
         return Ok(None);
     }
+    match (config.reduction, held) {
+        (Reduction::Mean, Some(held)) => {
+            let Some(compared) = compared(&config.loss, examples)? else { return Ok(None) };
+            let density = held.on(&device)?;
+            let factors = compared.count(density).and_then(|counts| density.take_in(&counts)).map_err(loss_error)?;
+            compared.harmonised(&factors, 1.0).map(Some).map_err(loss_error)
+        }
+        (Reduction::Sum, None) => Ok(compared(&config.loss, examples)?.map(|compared| compared.sum(1.0))),
+        _ => Ok(None),
+    }
+}
+
+/// The examples as the kernels take them.
+fn compared<const D: usize>(
+    loss: &ghm_loss::LossConfig,
+    examples: &Examples<D>,
+) -> Result<Option<Compared>, LossError> {
     let elements = examples.values.shape().num_elements();
     let values = examples.values.clone();
-    let value = match (&examples.targets, kernel, &examples.gate) {
-        (Targets::Classes { rows, classes }, Kernel::GhmC, Gate::Open) if *classes > 0 => {
-            let logits = values.reshape([elements / classes, *classes]);
-            ghm_gpu::ghm_c(logits, rows.clone(), held.on(&device)?, 1.0)
+    let found = match (&examples.targets, &examples.gate) {
+        (Targets::Classes { rows, classes }, Gate::Open) if *classes > 0 => {
+            Compared::classes(values, rows.clone(), loss)
         }
-        (Targets::Dense(targets), kernel, gate) => {
+        (Targets::Classes { .. }, _) => return Ok(None),
+        (Targets::Dense(targets), gate) => {
             let gates = match gate {
                 Gate::Open => None,
                 Gate::AboveZero(gates) => Some(gates.clone()),
                 Gate::Except(mask) => Some(mask.clone().bool_not().float()),
             };
-            let (values, targets, density) = (values.reshape([elements]), targets.clone(), held.on(&device)?);
-            match kernel {
-                Kernel::GhmC => ghm_gpu::ghm_c_dense(values, targets, gates, density, 1.0),
-                Kernel::GhmR { mu } => ghm_gpu::ghm_r(values, targets, gates, mu, density, 1.0),
-            }
+            Compared::dense(values.reshape([elements]), targets.clone(), gates, loss)
         }
-        _ => return Ok(None),
     };
-    value.map(Some).map_err(loss_error)
-}
-
-impl Kernel {
-    fn of(config: &LossConfig) -> Option<Self> {
-        let has_kernel = |density: &DensityConfig| density.between == Between::Step && density.classes.is_none();
-        match &config.loss {
-            _ if config.reduction != Reduction::Mean => None,
-            ghm_loss::LossConfig::GhmC(density) if has_kernel(density) => Some(Self::GhmC),
-            ghm_loss::LossConfig::GhmR { mu, density } if has_kernel(density) => Some(Self::GhmR { mu: *mu }),
-            _ => None,
-        }
-    }
+    found.map(Some).map_err(loss_error)
 }
 
 impl<const D: usize> Examples<D> {

@@ -6,8 +6,12 @@ use burn::tensor::{Element, Tensor};
 use ghm_loss::{BinWeights, Counts, Density, Examples, LossConfig, LossError, Output, Real, Reduction, Targets};
 
 use crate::attach::attach;
+use crate::awaited::Awaited;
 use crate::config::Scope;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+use crate::device_levels::{DeviceLevels, DeviceWeights};
 use crate::host::{Elements, Floats, Host};
+use crate::state::Held;
 
 /// How a loss walks over the levels, and what of it is counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +40,73 @@ pub(crate) struct LevelLoss {
     pub scale: f32,
 }
 
+/// The tensors of all levels with what they are compared with, where the loss is computed.
+pub(crate) enum Prepared<'a> {
+    Host(&'a [Tensor<3>], Goal<'a>),
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    Device(DeviceLevels),
+}
+
+/// What a density takes in: the counts of each level, or those of all; none for a loss that needs none.
+#[derive(Clone, Debug)]
+pub(crate) enum LevelCounts {
+    Host(Vec<Counts>),
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    Device(Vec<ghm_gpu::DeviceCounts>),
+}
+
+/// What it makes of them.
+#[derive(Clone, Debug)]
+pub(crate) enum LevelWeights {
+    Host(Vec<BinWeights>),
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    Device(DeviceWeights),
+}
+
 /// A value and the tensor that carries its gradient.
 pub(crate) struct Attached {
     pub tensor: Tensor<1>,
-    pub value: f64,
+    pub value: Awaited,
+}
+
+impl Default for LevelCounts {
+    fn default() -> Self {
+        Self::Host(Vec::new())
+    }
+}
+
+impl LevelCounts {
+    /// Adds the counts of another batch; a default takes them over.
+    pub fn merge(&mut self, other: &Self) -> Result<(), LossError> {
+        match (&mut *self, other) {
+            (Self::Host(sums), _) if sums.is_empty() => *self = other.clone(),
+            (Self::Host(sums), Self::Host(others)) => {
+                sums.iter_mut().zip(others).try_for_each(|(sum, other)| sum.merge(other))?;
+            }
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            (Self::Device(sums), Self::Device(others)) => {
+                let merged = sums.iter_mut().zip(others).try_for_each(|(sum, other)| sum.merge(other));
+                merged.map_err(crate::kernels::loss_error)?;
+            }
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            _ => return Err(LossError::Device { reason: "counts of two devices cannot be added".to_owned() }),
+        }
+        Ok(())
+    }
+
+    /// Takes them into a density, level after level.
+    pub fn taken_in(&self, density: Option<&mut Held>) -> Result<LevelWeights, LossError> {
+        let Some(density) = density else { return Ok(LevelWeights::Host(Vec::new())) };
+        match self {
+            Self::Host(counts) => {
+                let density = density.plain()?;
+                let weights = counts.iter().map(|counts| density.update(counts.as_slice()));
+                Ok(LevelWeights::Host(weights.collect::<Result<_, _>>()?))
+            }
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            Self::Device(counts) => Ok(LevelWeights::Device(crate::device_levels::take_in(counts, density)?)),
+        }
+    }
 }
 
 impl Walk {
@@ -76,11 +143,41 @@ impl Goal<'_> {
 }
 
 impl LevelLoss {
-    /// The counts of each level, or those of all; nothing for a loss that needs none.
-    pub fn count(&self, tensors: &[Tensor<3>], goal: &Goal) -> Result<Vec<Counts>, LossError> {
-        if self.loss.density().is_none() {
-            return Ok(Vec::new());
+    /// The tensors as the loss takes them: where they lie if their device has kernels for it, else on the host.
+    pub fn prepare<'a>(&self, tensors: &'a [Tensor<3>], goal: Goal<'a>) -> Result<Prepared<'a>, LossError> {
+        #[cfg(any(feature = "wgpu", feature = "cuda"))]
+        if let Some(levels) = DeviceLevels::new(self, tensors, goal)? {
+            return Ok(Prepared::Device(levels));
         }
+        Ok(Prepared::Host(tensors, goal))
+    }
+
+    /// The counts of each level, or those of all, in bins of `density`.
+    pub fn count(&self, prepared: &Prepared, density: Option<&mut Held>) -> Result<LevelCounts, LossError> {
+        match (prepared, density) {
+            (_, None) => Ok(LevelCounts::default()),
+            (Prepared::Host(tensors, goal), Some(_)) => Ok(LevelCounts::Host(self.count_here(tensors, goal)?)),
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            (Prepared::Device(levels), Some(density)) => Ok(LevelCounts::Device(levels.count(self.walk, density)?)),
+        }
+    }
+
+    /// The loss; `weights` are those of [`LevelLoss::count`]'s counts.
+    pub fn run(&self, prepared: Prepared, weights: &LevelWeights) -> Result<Attached, LossError> {
+        match (prepared, weights) {
+            (Prepared::Host(tensors, goal), LevelWeights::Host(weights)) => self.run_here(tensors, &goal, weights),
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            (Prepared::Device(levels), LevelWeights::Host(_)) => Ok(levels.sum(self.scale)),
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            (Prepared::Device(levels), LevelWeights::Device(weights)) => levels.harmonised(weights, self.scale),
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            (Prepared::Host(..), LevelWeights::Device(_)) => {
+                Err(LossError::Device { reason: "the weights are on another device than the values".to_owned() })
+            }
+        }
+    }
+
+    fn count_here(&self, tensors: &[Tensor<3>], goal: &Goal) -> Result<Vec<Counts>, LossError> {
         let mut counts: Vec<Counts> = Vec::with_capacity(tensors.len());
         for (tensor, rows) in tensors.iter().zip(rows_of(tensors)) {
             let host = Host::of(tensor);
@@ -97,16 +194,12 @@ impl LevelLoss {
         Ok(counts)
     }
 
-    /// The loss; `weights` are those of [`LevelLoss::count`]'s counts.
-    pub fn run(&self, tensors: &[Tensor<3>], goal: &Goal, weights: &[BinWeights]) -> Result<Attached, LossError> {
+    fn run_here(&self, tensors: &[Tensor<3>], goal: &Goal, weights: &[BinWeights]) -> Result<Attached, LossError> {
         let (parts, value) = match self.walk {
             Walk::Joined => self.run_joined(tensors, goal)?,
             Walk::Level | Walk::Batch => self.run_levels(tensors, goal, weights)?,
         };
-        let tensor = parts.into_iter().reduce(|sum, part| sum + part);
-        // Without a level there is no device to ask.
-        let tensor = tensor.unwrap_or_else(|| Tensor::zeros([1], &burn::tensor::Device::flex()));
-        Ok(Attached { tensor, value })
+        Ok(Attached { tensor: sum_of(parts), value: Awaited::Known(value) })
     }
 
     fn run_levels(
@@ -168,8 +261,15 @@ impl LevelLoss {
     }
 }
 
+/// The sum of the levels' losses.
+pub(crate) fn sum_of(parts: Vec<Tensor<1>>) -> Tensor<1> {
+    let sum = parts.into_iter().reduce(|sum, part| sum + part);
+    // Without a level there is no device to ask.
+    sum.unwrap_or_else(|| Tensor::zeros([1], &burn::tensor::Device::flex()))
+}
+
 /// The rows of each level.
-fn rows_of(tensors: &[Tensor<3>]) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn rows_of(tensors: &[Tensor<3>]) -> impl Iterator<Item = Range<usize>> {
     tensors.iter().scan(0, |start, tensor| {
         let [n, a, _] = tensor.dims();
         let rows = *start..*start + n * a;

@@ -2,7 +2,7 @@
 //!
 //! The plain kernel computes value and gradient together; they enter the graph as one node whose backward hands the
 //! gradient on. On the CPU device logits are read where they are and nothing is copied. With the feature `wgpu` or `cuda`
-//! the harmonised losses of a GPU's tensors are computed on the GPU.
+//! the losses of a GPU's tensors are computed on the GPU, if it has kernels for them.
 //!
 //! | Module | What lives there |
 //! |---|---|
@@ -12,7 +12,8 @@
 //! | [`criterion`] | the two losses of a detector over a batch, with their densities |
 //! | [`config`] | which two, with which options: what a recipe says under `loss` |
 //! | [`attach`](mod@attach) | values and a gradient as a tensor of the graph |
-//! | `levels` | one loss over the levels of a pyramid |
+//! | [`awaited`] | [`Awaited`], a number that a device may still be computing |
+//! | `levels`, `device_levels` | one loss over the levels of a pyramid, on the host and on a GPU |
 //! | `host` | elements of tensors where the plain losses read them |
 //! | `kernels` | losses on a GPU that has kernels for them (features `wgpu`, `cuda`) |
 //!
@@ -38,8 +39,11 @@
 //! ```
 
 pub mod attach;
+pub mod awaited;
 pub mod config;
 pub mod criterion;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod device_levels;
 pub mod examples;
 mod host;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -49,6 +53,7 @@ pub mod loss;
 pub mod state;
 
 pub use attach::attach;
+pub use awaited::Awaited;
 pub use config::{
     ClassificationConfig, ClassificationKind, CriterionConfig, OptionError, RegressionConfig, RegressionKind, Scope,
 };

@@ -104,9 +104,9 @@ impl Loss {
     /// The loss; a density takes in the counts of this call.
     ///
     /// On the CPU device logits are read where they are and the gradient is written once. On a GPU, with the feature `wgpu`
-    /// or `cuda`, the mean of GHM-C and of GHM-R is computed there, density included, and the host waits for nothing; but
-    /// not with weights, a density by classes or one that is blended, nor with gates beside classes. All else is copied
-    /// from the device, and the gradient back.
+    /// or `cuda`, the mean of GHM-C and of GHM-R, density included, and the sum of the other losses that
+    /// `ghm_gpu::has_kernel` knows are computed there, and the host waits for nothing; but not with weights, nor with
+    /// gates beside classes. All else is copied from the device, and the gradient back.
     ///
     /// # Shapes
     /// `[1]`, or `[N]` with [`Reduction::None`]; f32.
@@ -116,9 +116,7 @@ impl Loss {
     pub fn forward<const D: usize>(&self, examples: Examples<D>) -> Result<Tensor<1>, LossError> {
         let mut held = self.density.as_ref().map(DensityState::lock);
         #[cfg(any(feature = "wgpu", feature = "cuda"))]
-        if let Some(held) = &mut held
-            && let Some(value) = crate::kernels::forward(&self.config, &examples, held)?
-        {
+        if let Some(value) = crate::kernels::forward(&self.config, &examples, held.as_deref_mut())? {
             return Ok(value);
         }
         let density = held.as_mut().map(|held| held.plain()).transpose()?;

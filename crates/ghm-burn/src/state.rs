@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
-use ghm_loss::{GradientDensity, LossError};
+use ghm_loss::{DensityConfig, GradientDensity, LossError};
 
 /// A density that calls change as they count, shared by the clones of a module, as burn's running statistics are.
 ///
@@ -20,7 +20,7 @@ pub struct DensityState {
 }
 
 /// A density where it is used.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Held {
     /// Not up to date while there is one on a device.
     plain: GradientDensity,
@@ -29,12 +29,29 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    fn new(plain: GradientDensity) -> Self {
+    pub fn new(plain: GradientDensity) -> Self {
         Self {
             plain,
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
             on_device: None,
         }
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &DensityConfig {
+        self.plain.config()
+    }
+
+    /// A copy of it as it is now; the host waits for a device that has it.
+    ///
+    /// # Errors
+    /// [`LossError::Device`] where that fails.
+    pub fn current(&self) -> Result<GradientDensity, LossError> {
+        #[cfg(any(feature = "wgpu", feature = "cuda"))]
+        if let Some(density) = &self.on_device {
+            return density.to_plain().map_err(crate::kernels::loss_error);
+        }
+        Ok(self.plain.clone())
     }
 
     /// On the host, brought back from a device where it is on one; the host waits for the device then.
@@ -83,7 +100,7 @@ impl DensityState {
     /// # Errors
     /// [`LossError::Device`] where it is on a device that fails.
     pub fn density(&self) -> Result<GradientDensity, LossError> {
-        self.lock().plain().cloned()
+        self.lock().current()
     }
 
     /// The density, for as long as it is held.
@@ -93,8 +110,8 @@ impl DensityState {
 
     /// Where a device fails, as the density was when it was last on the host: a module cannot refuse to be visited.
     fn to_tensor(&self) -> Tensor<2> {
-        let mut held = self.lock();
-        let current = held.plain().cloned();
+        let held = self.lock();
+        let current = held.current();
         parts_of(current.as_ref().unwrap_or(&held.plain), &self.device)
     }
 
@@ -107,7 +124,7 @@ impl DensityState {
         let Some(bins) = columns.checked_sub(1) else { return };
         let counts: Vec<f64> = (0..bins).map(number).collect();
         let mut held = self.lock();
-        if let Ok(restored) = GradientDensity::resumed(*held.plain.config(), counts, number(bins) as u64) {
+        if let Ok(restored) = GradientDensity::resumed(*held.config(), counts, number(bins) as u64) {
             *held = Held::new(restored);
         }
     }

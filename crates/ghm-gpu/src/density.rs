@@ -105,6 +105,11 @@ impl DeviceDensity {
 pub struct DeviceCounts(pub(crate) Tensor<1, Int>);
 
 impl DeviceCounts {
+    /// Where they lie.
+    pub fn device(&self) -> Device {
+        self.0.device()
+    }
+
     /// Adds the counts of another call.
     ///
     /// # Errors

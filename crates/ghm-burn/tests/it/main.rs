@@ -4,6 +4,8 @@
 
 mod accumulation;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod criterion;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 #[path = "../../../ghm-gpu/tests/it/device.rs"]
 mod device;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
