@@ -40,7 +40,7 @@ pub struct DemoArguments {
     /// Changes of the built-in recipe, as loss.classification.kind=focal
     #[arg(value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
-    /// cpu, cuda or cuda:N
+    /// cpu, cuda, cuda:N or wgpu
     #[arg(long, default_value = "cpu")]
     pub device: String,
 }
@@ -60,7 +60,7 @@ pub struct TrainArguments {
     /// Go on with the run in this directory
     #[arg(long, value_name = "DIR", conflicts_with_all = ["recipe", "overrides"])]
     pub resume: Option<PathBuf>,
-    /// cpu, cuda or cuda:N
+    /// cpu, cuda, cuda:N or wgpu
     #[arg(long, default_value = "cpu")]
     pub device: String,
 }
@@ -86,7 +86,7 @@ pub struct EvalArguments {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// cpu, cuda or cuda:N
+    /// cpu, cuda, cuda:N or wgpu
     #[arg(long, default_value = "cpu")]
     pub device: String,
 }
@@ -109,7 +109,7 @@ pub struct PredictArguments {
     /// Where the COCO results go [default: detections.json beside the pictures]
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// cpu, cuda or cuda:N
+    /// cpu, cuda, cuda:N or wgpu
     #[arg(long, default_value = "cpu")]
     pub device: String,
 }
@@ -157,7 +157,7 @@ pub struct BenchWhat {
     /// Threads [default: one for each core]
     #[arg(long)]
     pub threads: Option<usize>,
-    /// cpu, cuda or cuda:N
+    /// cpu, cuda, cuda:N or wgpu
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Print JSON

@@ -6,7 +6,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Tensor, activation, module};
+use burn::tensor::{DType, FloatDType, Tensor, activation, module};
 use rayon::prelude::*;
 
 use crate::geometry::{Activation, ConvSpec, Geometry};
@@ -41,7 +41,7 @@ impl Epilogue {
 /// 2D convolution with its epilogue in one operation; gradients of `x`, `weight`, bias and residual.
 ///
 /// # Shapes
-/// `x [N, I, H, W]`, `weight [O, I, KH, KW]`; result `[N, O, OH, OW]` with `OH = (H + 2 padding - KH) / stride + 1`.
+/// `x [N, I, H, W]`, whose type the result has, `weight [O, I, KH, KW]`; result `[N, O, OH, OW]` with `OH = (H + 2 padding - KH) / stride + 1`.
 ///
 /// # Panics
 /// When the input channels differ or the kernel does not fit the padded picture.
@@ -62,13 +62,25 @@ fn conv2d_of_burn(x: Tensor<4>, weight: Tensor<4>, epilogue: Epilogue, spec: Con
         Some(scale) => weight * scale.reshape([-1, 1, 1, 1]),
         None => weight,
     };
-    let mut y = module::conv2d(x, weight, epilogue.bias, options);
+    // Weights stay in single precision; what is computed is in the type of the picture.
+    let dtype = x.dtype();
+    let (weight, bias) = (in_type(weight, dtype), epilogue.bias.map(|bias| in_type(bias, dtype)));
+    let mut y = module::conv2d(x, weight, bias, options);
     if let Some(residual) = epilogue.residual {
-        y = y + residual;
+        y = y + in_type(residual, dtype);
     }
     match epilogue.activation {
         Activation::None => y,
         Activation::Relu => activation::relu(y),
+    }
+}
+
+fn in_type<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor<D> {
+    match dtype {
+        _ if tensor.dtype() == dtype => tensor,
+        DType::BF16 => tensor.cast(FloatDType::BF16),
+        DType::F16 => tensor.cast(FloatDType::F16),
+        _ => tensor.cast(FloatDType::F32),
     }
 }
 

@@ -56,7 +56,7 @@ pub use error::{DataError, Problem};
 pub use finding::{Finding, FindingKind};
 pub use fingerprint::fingerprint;
 pub use header::{PictureKind, read_size};
-pub use loader::{Batch, EpochBatches, Loader, LoaderConfig, Skipped};
+pub use loader::{Batch, EpochBatches, Loader, LoaderConfig, PixelForm, Pixels, Skipped};
 pub use order::Order;
 pub use picture::Picture;
 pub use pipeline::{ColourOrder, NormaliseConfig, Pipeline, Range, ResizeConfig, ResizeMode, Sample};

@@ -16,10 +16,12 @@ pub use batch::{Batch, Skipped};
 use batch::{Builder, all_skipped};
 use cache::PictureCache;
 use ordered::{Ordered, Schedule};
+pub use pixels::{PixelForm, Pixels};
 
 mod batch;
 mod cache;
 mod ordered;
+mod pixels;
 
 /// How many threads read ahead, and how far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,10 +30,13 @@ pub struct LoaderConfig {
     /// Worker threads; with 0 each batch is made when it is asked for, on the asking thread.
     pub threads: usize,
     /// Batches being made or waiting, at least 1; fewer than `threads` leaves threads idle. It bounds the memory: each
-    /// takes `N * 3 * H * W` f32.
+    /// takes `N * 3 * H * W` f32, or bytes.
     pub queue: usize,
     /// Bytes of decoded pixels that are kept for later epochs, by the content of their files; 0 for none.
     pub cache: usize,
+    /// How pixels are handed over.
+    #[serde(default)]
+    pub form: PixelForm,
 }
 
 /// Reads a split in epochs of batches.
@@ -52,8 +57,9 @@ struct Shared {
     normaliser: Normaliser,
     order: Order,
     cache: PictureCache,
-    spare_in: Sender<Vec<f32>>,
-    spare_out: Receiver<Vec<f32>>,
+    form: PixelForm,
+    spare_in: Sender<Pixels>,
+    spare_out: Receiver<Pixels>,
 }
 
 impl Loader {
@@ -83,7 +89,8 @@ impl Loader {
         let (spare_in, spare_out) = bounded(config.queue.saturating_add(2).min(1024));
         let normaliser = Normaliser::new(&pipeline.normalise);
         let cache = PictureCache::new(config.cache);
-        let shared = Shared { dataset, pipeline, normaliser, order, cache, spare_in, spare_out };
+        let form = config.form;
+        let shared = Shared { dataset, pipeline, normaliser, order, cache, form, spare_in, spare_out };
         Ok(Self { shared: Arc::new(shared), config })
     }
 
@@ -103,8 +110,10 @@ impl Loader {
 
     /// Gives a batch's pixel buffer back, for another batch to fill.
     pub fn recycle(&self, batch: Batch) {
-        // A full pool lets the buffer go.
-        let _ = self.shared.spare_in.try_send(batch.pixels);
+        if batch.pixels.form() == self.shared.form {
+            // A full pool lets the buffer go.
+            let _ = self.shared.spare_in.try_send(batch.pixels);
+        }
     }
 }
 
@@ -124,7 +133,7 @@ impl Iterator for EpochBatches {
         let (step, built) = self.ordered.next()?;
         Some(built.unwrap_or_else(|reason| {
             let indices = self.batches.get(step).map_or(&[][..], Vec::as_slice);
-            all_skipped(&self.shared.dataset, (self.epoch, step), indices, &reason)
+            all_skipped(&self.shared, (self.epoch, step), indices, &reason)
         }))
     }
 

@@ -21,6 +21,7 @@ pub use fit::{ResizeConfig, ResizeMode};
 pub use normalise::{ColourOrder, NormaliseConfig, Range};
 pub(crate) use normalise::{Normaliser, Planes};
 
+mod bytes;
 mod fit;
 mod normalise;
 

@@ -51,6 +51,17 @@ pub enum HeadNorm {
     Group,
 }
 
+/// What activations are while the network runs; weights, statistics of norms and losses are in single precision always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single precision; a GPU may take TF32 for products.
+    #[default]
+    F32,
+    /// The upper half of single precision: half of the memory, for a GPU that has it. Slow on a CPU.
+    Bf16,
+}
+
 /// What P6 is computed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -95,6 +106,8 @@ pub struct ModelConfig {
     pub frozen_stages: usize,
     /// Backbone weights to start from: a safetensors file with torchvision's names.
     pub weights: Option<PathBuf>,
+    /// What activations are.
+    pub precision: Precision,
     /// Channels of the pyramid and of the heads.
     pub channels: usize,
     /// What P6 is computed from.
@@ -123,6 +136,7 @@ impl Default for ModelConfig {
             norm: NormKind::FrozenBatch,
             frozen_stages: 1,
             weights: None,
+            precision: Precision::F32,
             channels: 256,
             extra_levels: ExtraLevels::C5,
             head_depth: 4,

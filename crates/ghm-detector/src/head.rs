@@ -1,7 +1,7 @@
 //! One head: a tower of 3x3 convolutions and an output convolution, shared by all levels (Lin et al. 2017b, section 4).
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Tensor};
 use ghm_conv::Activation;
 use rand_chacha::ChaCha8Rng;
 
@@ -21,6 +21,9 @@ pub struct Head {
     output: Conv,
     #[module(skip)]
     outputs: usize,
+    /// Whether the output is in single precision whatever the tower is in.
+    #[module(skip)]
+    full_output: bool,
 }
 
 impl Head {
@@ -39,7 +42,13 @@ impl Head {
                 (0..config.head_depth).map(|_| Norm::new(NormKind::Group, channels, EPSILON, device)).collect()
             }
         };
-        Self { tower, norms, output, outputs }
+        Self { tower, norms, output, outputs, full_output: false }
+    }
+
+    /// The same with its output in single precision whatever the tower is in.
+    #[must_use]
+    pub fn with_full_output(self) -> Self {
+        Self { full_output: true, ..self }
     }
 
     /// `x [N, channels, H, W]` to `[N, H * W * anchors, outputs]`, cell by cell in reading order.
@@ -49,6 +58,9 @@ impl Head {
                 None => conv.forward(x, None, Activation::Relu),
                 Some(norm) => norm.forward(conv.forward(x, None, Activation::None), None, Activation::Relu),
             };
+        }
+        if self.full_output && x.dtype() != DType::F32 {
+            x = x.cast(FloatDType::F32);
         }
         let y = self.output.forward(x, None, Activation::None); // [N, anchors * outputs, H, W]
         let [n, channels, h, w] = y.dims();

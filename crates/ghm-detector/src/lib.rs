@@ -39,7 +39,7 @@ pub mod retinanet;
 pub mod targets;
 pub mod weights;
 
-pub use config::{Backbone, ExtraLevels, HeadNorm, ModelConfig, NormKind, PredictConfig, Style};
+pub use config::{Backbone, ExtraLevels, HeadNorm, ModelConfig, NormKind, Precision, PredictConfig, Style};
 pub use decode::decode;
 pub use error::DetectorError;
 pub use part::{Part, Work};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, module};
+use burn::tensor::{DType, Device, FloatDType, Tensor, module};
 use ghm_conv::{Activation, NormParameters, batch_norm_training, group_norm};
 
 use crate::config::NormKind;
@@ -71,6 +71,15 @@ impl Norm {
     /// Normalises `x [N, C, H, W]`, adds `residual`, applies `activation`; batch norm takes the batch's own statistics
     /// while its parameters are trained.
     pub fn forward(&self, x: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
+        if x.dtype() == DType::BF16 {
+            // Sums over a map are lost in eight bits.
+            let residual = residual.map(|residual| residual.cast(FloatDType::F32));
+            return self.forward_full(x.cast(FloatDType::F32), residual, activation).cast(FloatDType::BF16);
+        }
+        self.forward_full(x, residual, activation)
+    }
+
+    fn forward_full(&self, x: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
         if self.kind == NormKind::Batch && self.weight.val().is_require_grad() {
             return self.forward_training(x, residual, activation);
         }

@@ -1,12 +1,12 @@
 //! The whole network: pictures to logits and deltas.
 
 use burn::module::{Module, ModuleMapper, Param, ParamId};
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::{Bool, Device, FloatDType, Int, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::DetectorError;
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, Precision};
 use crate::fpn::Fpn;
 use crate::head::Head;
 use crate::part::{Part, Sketch, Work};
@@ -36,6 +36,8 @@ pub struct RetinaNet {
     fpn: Fpn,
     classification: Head,
     regression: Head,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl RetinaNet {
@@ -52,7 +54,9 @@ impl RetinaNet {
             backbone: Resnet::new(config, rng, device),
             fpn: Fpn::new(config, rng, device),
             classification: Head::new(config, classes, prior_logit, rng, device),
-            regression: Head::new(config, 4, 0.0, rng, device),
+            // Offsets are compared to hundredths, which bf16 does not have.
+            regression: Head::new(config, 4, 0.0, rng, device).with_full_output(),
+            precision: config.precision,
         };
         Ok(network.map(&mut NumberParameters(0)))
     }
@@ -65,6 +69,10 @@ impl RetinaNet {
     /// [`RetinaNet::forward`], which tells `done` of each part when it is through: asked for, on a device that computes
     /// while the host goes on.
     pub fn forward_telling(&self, pixels: Tensor<4>, done: &mut dyn FnMut(Part)) -> Output {
+        let pixels = match self.precision {
+            Precision::F32 => pixels,
+            Precision::Bf16 => pixels.cast(FloatDType::BF16),
+        };
         let pyramid = self.fpn.forward(self.backbone.forward(pixels, done));
         done(Part::Pyramid);
         let maps = pyramid.iter().map(|p| [p.dims()[2], p.dims()[3]]).collect();

@@ -84,7 +84,7 @@ pub enum TrainError {
         checkpoint: Option<PathBuf>,
     },
     /// A device that is not known.
-    #[error("unknown device `{0}`: give cpu, cuda or cuda:N")]
+    #[error("unknown device `{0}`: give cpu, cuda, cuda:N or wgpu")]
     Device(String),
     /// Pictures without a single box.
     #[error("{}: no usable box in the split `{split}`: a detector cannot learn from background alone", root.display())]

@@ -3,7 +3,8 @@
 use burn::module::{ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::prelude::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Bool, Tensor};
+use ghm_burn::Awaited;
 use ghm_detector::RetinaNet;
 use rayon::prelude::*;
 
@@ -17,14 +18,31 @@ const RUN: usize = 64;
 
 /// Scales `gradients` down so that their norm is no more than `limit`, where that is above 0, and returns the norm
 /// they had.
-pub fn clip(network: &RetinaNet, gradients: &mut GradientsParams, limit: f64) -> f64 {
-    let mut squares = Squares { gradients, sum: 0.0 };
+///
+/// Where they lie on a device that computes while the host goes on, nothing is waited for; gradients whose norm is not
+/// finite become zeros there, as the host cannot leave the update out.
+pub fn clip(network: &RetinaNet, gradients: &mut GradientsParams, limit: f64) -> Awaited {
+    let mut squares = Squares { gradients, sum: 0.0, elsewhere: Vec::new() };
     network.visit(&mut squares);
-    let norm = squares.sum.sqrt();
+    let Squares { sum, elsewhere, .. } = squares;
+    if !elsewhere.is_empty() {
+        return clip_elsewhere(network, gradients, limit, Tensor::cat(elsewhere, 0).sum().sqrt());
+    }
+    let norm = sum.sqrt();
     if limit > 0.0 && norm > limit {
         network.visit(&mut Scale { gradients, factor: (limit / norm) as f32 });
     }
-    norm
+    Awaited::Known(norm)
+}
+
+fn clip_elsewhere(network: &RetinaNet, gradients: &mut GradientsParams, limit: f64, norm: Tensor<1>) -> Awaited {
+    let strange = norm.clone().is_finite().bool_not();
+    let factor = match limit > 0.0 {
+        true => (norm.clone().recip() * limit).clamp_max(1.0),
+        false => norm.ones_like(),
+    };
+    network.visit(&mut ScaleElsewhere { gradients, factor: factor.mask_fill(strange.clone(), 0.0), strange });
+    Awaited::of(norm)
 }
 
 /// Replaces the gradient of one parameter by what `change` makes of it.
@@ -49,16 +67,18 @@ fn in_place<const D: usize>(tensor: Tensor<D>, change: impl FnOnce(&mut [f32])) 
 struct Squares<'a> {
     gradients: &'a mut GradientsParams,
     sum: f64,
+    /// Sums of gradients that are not on the host, `[1]` each.
+    elsewhere: Vec<Tensor<1>>,
 }
 
 impl ModuleVisitor for Squares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let sum = &mut self.sum;
-        edit(self.gradients, param, |gradient| {
+        let Self { gradients, sum, elsewhere } = self;
+        edit(gradients, param, |gradient| {
             if host::on_host(&gradient) {
                 return in_place(gradient, |elements| *sum += square_sum(elements));
             }
-            *sum += f64::from((gradient.clone() * gradient.clone()).sum().into_scalar::<f32>());
+            elsewhere.push(gradient.clone().square().sum());
             gradient
         });
     }
@@ -78,11 +98,29 @@ struct Scale<'a> {
 impl ModuleVisitor for Scale<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let factor = self.factor;
-        edit(self.gradients, param, |gradient| match host::on_host(&gradient) {
-            true => in_place(gradient, |elements| {
+        edit(self.gradients, param, |gradient| {
+            in_place(gradient, |elements| {
                 elements.par_chunks_mut(CHUNK).for_each(|chunk| chunk.iter_mut().for_each(|v| *v *= factor));
-            }),
-            false => gradient.mul_scalar(factor),
+            })
+        });
+    }
+}
+
+struct ScaleElsewhere<'a> {
+    gradients: &'a mut GradientsParams,
+    /// `[1]`.
+    factor: Tensor<1>,
+    /// `[1]`: whether all become zeros.
+    strange: Tensor<1, Bool>,
+}
+
+impl ModuleVisitor for ScaleElsewhere<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        edit(self.gradients, param, |gradient| {
+            let strange = self.strange.clone().reshape([1; D]).expand(gradient.shape());
+            let factor = self.factor.clone().reshape([1; D]);
+            // NaN times 0 is NaN.
+            (gradient * factor).mask_fill(strange, 0.0)
         });
     }
 }
@@ -134,6 +172,10 @@ pub(crate) mod tests {
         GradientsParams::from_grads(gradients(network, 0.0), network)
     }
 
+    fn norm_of(network: &RetinaNet, gradients: &mut GradientsParams, limit: f64) -> f64 {
+        clip(network, gradients, limit).read().unwrap()
+    }
+
     fn assert_near(found: f64, expected: f64) {
         assert!((found - expected).abs() <= TOLERANCE * expected, "{found}, expected {expected}");
     }
@@ -146,7 +188,7 @@ pub(crate) mod tests {
         assert_eq!(values.iter().flatten().count(), gradients.len());
         let by_hand = values.iter().flatten().flatten().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         assert!(by_hand > 1.0, "{by_hand}");
-        assert_near(clip(&network, &mut gradients, 0.0), by_hand);
+        assert_near(norm_of(&network, &mut gradients, 0.0), by_hand);
     }
 
     #[test]
@@ -154,13 +196,13 @@ pub(crate) mod tests {
         let network = network();
         let mut gradients = waiting(&network);
         let before = values(&network, &gradients);
-        let norm = clip(&network, &mut gradients, 0.0);
+        let norm = norm_of(&network, &mut gradients, 0.0);
         let limit = norm / 4.0;
-        assert_eq!(clip(&network, &mut gradients, limit), norm); // the norm they had
+        assert_eq!(norm_of(&network, &mut gradients, limit), norm); // the norm they had
         let quarters: Vec<Option<Vec<f32>>> =
             before.into_iter().map(|g| g.map(|g| g.into_iter().map(|v| v / 4.0).collect())).collect();
         assert!(values(&network, &gradients) == quarters, "not all gradients are a quarter of what they were");
-        assert_near(clip(&network, &mut gradients, 0.0), limit);
+        assert_near(norm_of(&network, &mut gradients, 0.0), limit);
     }
 
     #[test]
@@ -168,7 +210,7 @@ pub(crate) mod tests {
         let network = network();
         let mut gradients = waiting(&network);
         let before = values(&network, &gradients);
-        let norm = clip(&network, &mut gradients, 0.0);
+        let norm = norm_of(&network, &mut gradients, 0.0);
         for limit in [norm, 2.0 * norm] {
             clip(&network, &mut gradients, limit);
         }
@@ -182,7 +224,27 @@ pub(crate) mod tests {
         let output = network.forward(Tensor::from_data(nan, &Device::flex().autodiff()));
         let gradients = output.logits[0].clone().sum().backward();
         let mut gradients = GradientsParams::from_grads(gradients, &network);
-        assert!(clip(&network, &mut gradients, 1.0).is_nan());
+        assert!(norm_of(&network, &mut gradients, 1.0).is_nan());
+    }
+
+    #[test]
+    fn elsewhere_clipping_does_the_same_and_gradients_that_are_not_finite_become_zeros() {
+        let network = network();
+        let all = |gradients: &GradientsParams| values(&network, gradients).into_iter().flatten().flatten();
+        let mut here = waiting(&network);
+        let norm = norm_of(&network, &mut here, 0.0);
+        for limit in [0.0, norm / 4.0, 2.0 * norm] {
+            let [mut here, mut elsewhere] = [(); 2].map(|()| waiting(&network));
+            let clipped = norm_of(&network, &mut here, limit);
+            let device_norm = Tensor::<1>::from_floats([clipped as f32], &Device::flex());
+            clip_elsewhere(&network, &mut elsewhere, limit, device_norm);
+            for (found, expected) in all(&elsewhere).zip(all(&here)) {
+                assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{found}, expected {expected}");
+            }
+        }
+        let mut lost = waiting(&network);
+        clip_elsewhere(&network, &mut lost, 1.0, Tensor::from_floats([f32::NAN], &Device::flex()));
+        assert!(all(&lost).count() > 1000 && all(&lost).all(|value| value == 0.0));
     }
 
     #[test]

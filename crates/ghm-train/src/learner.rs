@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
-use ghm_burn::{BatchCounts, BatchTargets, BatchWeights, Criterion};
+use ghm_burn::{Awaited, BatchCounts, BatchTargets, BatchWeights, Criterion};
 use ghm_data::{Batch, Sample};
 use ghm_detector::targets::{ImageTruth, Targets, assign};
 use ghm_detector::{ModelConfig, Output, Part, RetinaNet};
 
+use crate::input::Input;
 use crate::optimise::Optimiser;
-use crate::predictor::pixels;
 use crate::step_record::StepTime;
 use crate::{Recipe, TrainError};
 
@@ -22,18 +22,19 @@ pub struct Learner {
     /// The losses with their densities.
     pub criterion: Criterion,
     model: ModelConfig,
+    input: Input,
     device: Device,
     /// Batches of an update.
     accumulate: usize,
 }
 
 /// What one batch gave.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Learned {
     /// Its part of the classification loss of the update.
-    pub classification: f64,
+    pub classification: Awaited,
     /// Its part of the regression loss of the update.
-    pub regression: f64,
+    pub regression: Awaited,
     /// Anchors that answer for an object.
     pub positives: usize,
     /// How long it took.
@@ -67,6 +68,7 @@ impl Learner {
             optimiser: Optimiser::new(&recipe.optimiser),
             criterion: Criterion::new(recipe.loss.clone(), classes)?,
             model: recipe.model.clone(),
+            input: Input::new(recipe.normalise(), &device),
             device,
             accumulate: recipe.optimiser.accumulate,
         })
@@ -77,12 +79,17 @@ impl Learner {
         &self.device
     }
 
+    /// How batches come to the device.
+    pub fn input(&self) -> &Input {
+        &self.input
+    }
+
     /// Counts all batches of an update, so that the density is over them all. It costs a forward pass of each, which is
     /// run again for its gradients: activations of all at once would be what accumulating is there to avoid.
     pub fn count(&mut self, batches: &[Batch]) -> Result<BatchWeights, TrainError> {
         let mut counts = BatchCounts::default();
         for batch in batches.iter().filter(|batch| !batch.samples.is_empty()) {
-            let output = self.network.forward(pixels(batch, &self.device));
+            let output = self.network.forward(self.input.tensor(batch));
             let targets = self.targets(batch, &output);
             counts.merge(&self.criterion.count(&output.logits, &output.deltas, &rows(&targets))?)?;
         }
@@ -99,7 +106,7 @@ impl Learner {
         watch: Watch,
     ) -> Result<Learned, TrainError> {
         let clock = Instant::now();
-        let pixels = pixels(batch, &self.device);
+        let pixels = self.input.tensor(batch);
         watch(Stage::Pixels);
         let output = self.network.forward_telling(pixels, &mut |part| watch(Stage::Forward(part)));
         let targets = self.targets(batch, &output);
@@ -121,10 +128,12 @@ impl Learner {
         Ok(Learned { classification, regression, positives: targets.positives, time })
     }
 
-    /// Updates the network by the gradients that wait, unless their norm, which is returned, is not finite.
-    pub fn apply(&mut self, learning_rate: f64) -> f64 {
+    /// Updates the network by the gradients that wait, unless their norm, which is returned, is not finite. On a device
+    /// where the host does not know the norm yet, gradients whose norm is not finite count as zeros: momentum and weight
+    /// decay act as ever.
+    pub fn apply(&mut self, learning_rate: f64) -> Awaited {
         let (norm, gradients) = self.optimiser.clipped(&self.network);
-        if norm.is_finite() {
+        if !matches!(norm, Awaited::Known(norm) if !norm.is_finite()) {
             self.optimiser.update(&mut self.network, gradients, learning_rate);
             self.network.fold_statistics();
         }

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`recipe`] | what a user writes; unknown keys refused with the nearest known one |
 //! | [`plan`] | the recipe checked against the data: what will be trained on what |
-//! | [`device`] | `cpu`, `cuda:0` |
+//! | [`device`] | `cpu`, `cuda:0`, `wgpu` |
+//! | [`input`] | the way of a batch's pixels to a device |
 //! | [`schedule`] | the learning rate of every step |
 //! | [`adamw`], [`sgd`] | AdamW and SGD with momentum, each in one pass |
 //! | [`gradient_norm`] | the norm of all gradients together, and its limit |
@@ -12,6 +13,7 @@
 //! | `host` | tensors of the CPU as vectors |
 //! | [`learner`] | a network that is being trained, and what one batch does to it |
 //! | [`session`] | the loop |
+//! | [`pending`] | updates whose numbers have not been read from their device yet |
 //! | [`step_record`] | what a step and an epoch leave behind |
 //! | [`observe`] | who is told |
 //! | [`predictor`] | a network on pictures: boxes in their own pixels |
@@ -34,9 +36,11 @@ pub mod device;
 pub mod error;
 pub mod gradient_norm;
 mod host;
+pub mod input;
 pub mod learner;
 pub mod observe;
 pub mod optimise;
+pub mod pending;
 pub mod plan;
 pub mod predictor;
 pub mod recipe;
@@ -49,10 +53,11 @@ pub mod step_record;
 pub use checkpoint::{Checkpoint, CheckpointState};
 pub use device::open_device;
 pub use error::TrainError;
+pub use input::Input;
 pub use learner::{Learned, Learner, Stage};
 pub use observe::Observer;
 pub use plan::Plan;
-pub use predictor::{Predictor, pixels};
+pub use predictor::Predictor;
 pub use recipe::Recipe;
 pub use run_directory::RunDirectory;
 pub use session::{Ended, Session};

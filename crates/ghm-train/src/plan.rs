@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ghm_data::{AugmentConfig, Category, Dataset, Finding, LoaderConfig, Order, Pipeline, Source, check_findings};
+use ghm_data::{
+    AugmentConfig, Category, Dataset, Finding, LoaderConfig, Order, Pipeline, PixelForm, Source, check_findings,
+};
 
 use crate::schedule::Schedule;
 use crate::{Recipe, TrainError};
@@ -122,9 +124,9 @@ impl Plan {
         pipeline(&self.recipe, Some(self.recipe.augment.clone()))
     }
 
-    /// Threads and queue of a loader.
-    pub fn loader(&self) -> LoaderConfig {
-        loader(&self.recipe)
+    /// Threads and queue of a loader that hands pixels over in a form.
+    pub fn loader(&self, form: PixelForm) -> LoaderConfig {
+        loader(&self.recipe, form)
     }
 }
 
@@ -133,11 +135,11 @@ pub fn pipeline(recipe: &Recipe, augment: Option<AugmentConfig>) -> Pipeline {
     Pipeline { resize: recipe.input, normalise: recipe.normalise(), augment }
 }
 
-/// Threads and queue of a loader.
-pub fn loader(recipe: &Recipe) -> LoaderConfig {
+/// Threads and queue of a loader that hands pixels over in a form.
+pub fn loader(recipe: &Recipe, form: PixelForm) -> LoaderConfig {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if recipe.data.threads == 0 { cores() } else { recipe.data.threads };
-    LoaderConfig { threads, queue: QUEUE, cache: recipe.data.cache_mb.saturating_mul(1_000_000) }
+    LoaderConfig { threads, queue: QUEUE, cache: recipe.data.cache_mb.saturating_mul(1_000_000), form }
 }
 
 /// The split that is named, or the only one that starts with the first of `prefixes` that any starts with.

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use ghm_boxes::Candidate;
 use ghm_data::{Batch, Category, Dataset, Loader, LoaderConfig, Order, Sample, Skipped};
 use ghm_detector::{RetinaNet, decode, load_model};
 use ghm_eval::Detection;
 
+use crate::input::Input;
 use crate::plan::{loader, pipeline};
 use crate::{Checkpoint, Recipe, RunDirectory, TrainError};
 
@@ -18,7 +19,7 @@ pub struct Predictor {
     network: RetinaNet,
     recipe: Recipe,
     categories: Vec<Category>,
-    device: Device,
+    input: Input,
 }
 
 /// What a predictor found.
@@ -47,8 +48,8 @@ impl Predictor {
     /// A network that is still being trained, as it is now.
     pub fn new(network: &RetinaNet, recipe: &Recipe, categories: &[Category], device: &Device) -> Self {
         use burn::module::Module;
-        let device = device.clone().inner();
-        Self { network: network.valid(), recipe: recipe.clone(), categories: categories.to_vec(), device }
+        let input = Input::new(recipe.normalise(), &device.clone().inner());
+        Self { network: network.valid(), recipe: recipe.clone(), categories: categories.to_vec(), input }
     }
 
     /// The best network of a run, or its last where none was evaluated.
@@ -64,7 +65,8 @@ impl Predictor {
         let categories = checkpoint.state.categories;
         let network = RetinaNet::new(&recipe.model, categories.len(), recipe.seed, device)?;
         let network = load_model(network, &checkpoint.model)?;
-        Ok(Self { network, recipe, categories, device: device.clone() })
+        let input = Input::new(recipe.normalise(), device);
+        Ok(Self { network, recipe, categories, input })
     }
 
     /// The recipe it was trained by.
@@ -105,7 +107,7 @@ impl Predictor {
             shuffle: false,
             drop_last: false,
         };
-        let config = LoaderConfig { cache: 0, ..loader(&self.recipe) }; // every picture is read once
+        let config = LoaderConfig { cache: 0, ..loader(&self.recipe, self.input.form()) }; // every picture is read once
         let loader = Loader::new(Arc::clone(dataset), pipeline(&self.recipe, None), order, config)?;
         let mut predictions = Predictions::default();
         let mut done = 0;
@@ -125,7 +127,7 @@ impl Predictor {
     }
 
     fn detect(&self, batch: &Batch) -> Vec<Detection> {
-        let output = self.network.forward(pixels(batch, &self.device));
+        let output = self.network.forward(self.input.tensor(batch));
         let sizes: Vec<(usize, usize)> = batch.samples.iter().map(|sample| sample.content_size).collect();
         let found = decode(&self.recipe.model, output, &sizes);
         let one = |(sample, found): (&Sample, Vec<Candidate>)| {
@@ -133,11 +135,6 @@ impl Predictor {
         };
         batch.samples.iter().zip(found).flat_map(one).collect()
     }
-}
-
-/// A batch's pixels as a tensor `[N, 3, H, W]`.
-pub fn pixels(batch: &Batch, device: &Device) -> Tensor<4> {
-    Tensor::from_data(TensorData::new(batch.pixels.clone(), batch.shape), device)
 }
 
 /// A box in the pixels of the original picture; `None` when rounding leaves nothing of it.

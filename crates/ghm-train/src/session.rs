@@ -14,11 +14,12 @@ use ghm_eval::{Evaluation, GroundTruth, evaluate, write_detections};
 use crate::checkpoint::write_checkpoint;
 use crate::error::io;
 use crate::learner::Learner;
+use crate::pending::{Pending, Update};
 use crate::plan::Plan;
 use crate::predictor::Predictor;
 use crate::run_directory::{RunLogs, replace_file};
 use crate::schedule::Schedule;
-use crate::step_record::{EpochRecord, StepRecord, StepTime};
+use crate::step_record::{EpochRecord, StepRecord};
 use crate::{Checkpoint, CheckpointState, Observer, RunDirectory, TrainError};
 
 /// How a session ended.
@@ -43,6 +44,8 @@ pub struct Session {
     learner: Learner,
     schedule: Schedule,
     state: CheckpointState,
+    /// Updates made whose numbers are not in the logs yet.
+    pending: Pending,
     started: Instant,
 }
 
@@ -95,7 +98,7 @@ impl Session {
             epoch: 0,
             step_in_epoch: 0,
             best_ap: None,
-            criterion: learner.criterion.state().clone(),
+            criterion: learner.criterion.state()?,
             epoch_sums: [0.0; 2],
             epoch_updates: 0,
             skipped: BTreeSet::new(),
@@ -104,14 +107,15 @@ impl Session {
             fingerprint: plan.fingerprint.clone(),
         };
         let (schedule, started) = (plan.schedule(), Instant::now());
-        Ok(Self { plan, directory, learner, schedule, state, started })
+        Ok(Self { plan, directory, learner, schedule, state, pending: Pending::default(), started })
     }
 
     /// Trains to the end, or until `stop` says so between two updates.
     pub fn run(mut self, stop: &dyn Fn() -> bool, observer: &mut dyn Observer) -> Result<Ended, TrainError> {
         let train = Arc::clone(&self.plan.train.dataset);
         let order = self.plan.train_order();
-        let loader = Loader::new(train, self.plan.train_pipeline(), order, self.plan.loader())?;
+        let config = self.plan.loader(self.learner.input().form());
+        let loader = Loader::new(train, self.plan.train_pipeline(), order, config)?;
         let mut logs = self.directory.open_logs(self.state.step)?;
         observer.started(&self.plan, self.state.step);
         let mut evaluation = None;
@@ -138,21 +142,37 @@ impl Session {
         let mut batches = loader.epoch(self.state.epoch, self.state.step_in_epoch * accumulate);
         while self.state.step_in_epoch < updates {
             if stop() {
+                self.settle(logs, observer)?;
                 return Ok(true);
             }
-            let record = self.update(&mut batches, loader, observer)?;
+            let update = self.update(&mut batches, loader, observer)?;
             self.state.step_in_epoch += 1;
+            self.pending.push(update);
+            let (every, ends) = (self.plan.recipe.checkpoint.every_steps, self.state.step_in_epoch == updates);
+            let saves = every > 0 && self.state.step.is_multiple_of(every) && !ends;
+            if saves || ends || self.pending.is_due() {
+                self.settle(logs, observer)?;
+            }
+            if saves {
+                self.save("last", logs)?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Reads the numbers of the updates made and writes them down; their losses and norms have to be finite.
+    fn settle(&mut self, logs: &mut RunLogs, observer: &mut dyn Observer) -> Result<(), TrainError> {
+        for Update { record, image_ids, .. } in self.pending.settle()? {
+            let before = record.step - 1;
+            self.expect_finite(record.loss, "loss", before, &image_ids)?;
+            self.expect_finite(record.gradient_norm, "gradient norm", before, &image_ids)?;
             self.state.epoch_sums[0] += record.classification;
             self.state.epoch_sums[1] += record.regression;
             self.state.epoch_updates += usize::from(record.pictures > 0);
             logs.step(&record)?;
             observer.step(&record);
-            let every = self.plan.recipe.checkpoint.every_steps;
-            if every > 0 && self.state.step.is_multiple_of(every) && self.state.step_in_epoch < updates {
-                self.save("last", logs)?;
-            }
         }
-        Ok(false)
+        Ok(())
     }
 
     /// One update from `accumulate` batches.
@@ -161,27 +181,16 @@ impl Session {
         batches: &mut impl Iterator<Item = Batch>,
         loader: &Loader,
         observer: &mut dyn Observer,
-    ) -> Result<StepRecord, TrainError> {
+    ) -> Result<Update, TrainError> {
         let (accumulate, mut waiting) = (self.plan.recipe.optimiser.accumulate, VecDeque::new());
-        let mut record = StepRecord {
-            step: self.state.step + 1,
-            epoch: self.state.epoch + 1,
-            learning_rate: self.schedule.rate(self.state.step),
-            loss: 0.0,
-            classification: 0.0,
-            regression: 0.0,
-            gradient_norm: 0.0,
-            positives: 0,
-            pictures: 0,
-            time: StepTime::default(),
-        };
-        let mut image_ids = Vec::new();
+        let (step, epoch) = (self.state.step + 1, self.state.epoch + 1);
+        let mut update = Update::new(StepRecord::begun(step, epoch, self.schedule.rate(self.state.step)));
         let weights = if accumulate > 1 && self.learner.criterion.counts_first() {
-            let ready = (0..accumulate).map(|_| self.next_batch(batches, &mut record, observer));
+            let ready = (0..accumulate).map(|_| self.next_batch(batches, &mut update.record, observer));
             let ready = ready.collect::<Result<Vec<_>, _>>()?;
             let clock = Instant::now();
             let weights = self.learner.count(&ready)?;
-            record.time.forward += clock.elapsed().as_secs_f64();
+            update.record.time.forward += clock.elapsed().as_secs_f64();
             waiting.extend(ready);
             Some(weights)
         } else {
@@ -190,19 +199,22 @@ impl Session {
         for _ in 0..accumulate {
             let batch = match waiting.pop_front() {
                 Some(batch) => batch,
-                None => self.next_batch(batches, &mut record, observer)?,
+                None => self.next_batch(batches, &mut update.record, observer)?,
             };
             if !batch.samples.is_empty() {
-                image_ids.extend(batch.samples.iter().map(|sample| sample.image_id));
-                self.accumulate(&batch, weights.as_ref(), &mut record, &image_ids)?;
+                self.accumulate(&batch, weights.as_ref(), &mut update)?;
             }
             loader.recycle(batch);
         }
-        if record.pictures > 0 {
-            self.apply(&mut record, image_ids)?;
-        }
+        let norm = (update.record.pictures > 0).then(|| {
+            let clock = Instant::now();
+            let norm = self.learner.apply(update.record.learning_rate);
+            update.record.time.update = clock.elapsed().as_secs_f64();
+            norm
+        });
+        update.finish(norm);
         self.state.step += 1;
-        Ok(record)
+        Ok(update)
     }
 
     fn next_batch(
@@ -226,33 +238,25 @@ impl Session {
         &mut self,
         batch: &Batch,
         weights: Option<&BatchWeights>,
-        record: &mut StepRecord,
-        image_ids: &[u64],
+        update: &mut Update,
     ) -> Result<(), TrainError> {
-        let learned = self.learner.learn(batch, weights, &mut |_| {})?;
-        record.classification += learned.classification;
-        record.regression += learned.regression;
-        record.loss = record.classification + record.regression;
-        record.positives += learned.positives;
-        record.pictures += batch.samples.len();
-        record.time.add(&learned.time);
-        self.expect_finite(record.loss, "loss", image_ids.to_vec())
+        update.image_ids.extend(batch.samples.iter().map(|sample| sample.image_id));
+        update.record.pictures += batch.samples.len();
+        update.add(self.learner.learn(batch, weights, &mut |_| {})?);
+        match update.known_loss() {
+            Some(loss) => self.expect_finite(loss, "loss", self.state.step, &update.image_ids),
+            None => Ok(()),
+        }
     }
 
-    fn apply(&mut self, record: &mut StepRecord, image_ids: Vec<u64>) -> Result<(), TrainError> {
-        let clock = Instant::now();
-        record.gradient_norm = self.learner.apply(record.learning_rate);
-        record.time.update = clock.elapsed().as_secs_f64();
-        self.expect_finite(record.gradient_norm, "gradient norm", image_ids)
-    }
-
-    fn expect_finite(&self, value: f64, what: &'static str, image_ids: Vec<u64>) -> Result<(), TrainError> {
+    /// An error for a number that is not finite, after so many updates.
+    fn expect_finite(&self, value: f64, what: &'static str, step: usize, image_ids: &[u64]) -> Result<(), TrainError> {
         if value.is_finite() {
             return Ok(());
         }
         let path = self.directory.checkpoint_path("last");
         let checkpoint: Option<PathBuf> = path.is_dir().then_some(path);
-        Err(TrainError::NotFinite { step: self.state.step, what, value, image_ids, checkpoint })
+        Err(TrainError::NotFinite { step, what, value, image_ids: image_ids.to_vec(), checkpoint })
     }
 
     fn count_skipped(&mut self, skipped: &[Skipped], observer: &mut dyn Observer) {
@@ -327,7 +331,7 @@ impl Session {
 
     fn save(&mut self, name: &str, logs: &RunLogs) -> Result<(), TrainError> {
         logs.sync()?;
-        self.state.criterion = self.learner.criterion.state().clone();
+        self.state.criterion = self.learner.criterion.state()?;
         let path = self.directory.checkpoint_path(name);
         let damaged = |reason| TrainError::Damaged { path: path.clone(), reason };
         let history = self.learner.optimiser.to_bytes().map_err(damaged)?;

@@ -3,7 +3,8 @@
 use ghm_eval::Evaluation;
 use serde::{Deserialize, Serialize};
 
-/// Seconds of one update, by part.
+/// Seconds of one update, by part: those of the host, which on a GPU goes on while parts are computed, and waits for all of
+/// them when it reads losses, every few updates. That wait is in the last of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepTime {
     /// Waiting for batches.
@@ -57,6 +58,24 @@ pub struct StepRecord {
     pub pictures: usize,
     /// Seconds.
     pub time: StepTime,
+}
+
+impl StepRecord {
+    /// One of which nothing is known yet.
+    pub fn begun(step: usize, epoch: usize, learning_rate: f64) -> Self {
+        Self {
+            step,
+            epoch,
+            learning_rate,
+            loss: 0.0,
+            classification: 0.0,
+            regression: 0.0,
+            gradient_norm: 0.0,
+            positives: 0,
+            pictures: 0,
+            time: StepTime::default(),
+        }
+    }
 }
 
 /// One line of `epochs.csv`.

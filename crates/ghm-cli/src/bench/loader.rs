@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
-use ghm_data::{Dataset, Loader, LoaderConfig, decode};
+use ghm_data::{Dataset, Loader, LoaderConfig, PixelForm, decode};
 use ghm_train::{Plan, Recipe};
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ pub fn run(arguments: &BenchLoaderArguments) -> Result<ExitCode> {
     check_threads(arguments.threads)?;
     let recipe = Recipe::for_data(RECIPE, &arguments.data, &arguments.overrides)?;
     let plan = plan(recipe)?;
-    let threads = arguments.threads.unwrap_or(plan.loader().threads);
+    let threads = arguments.threads.unwrap_or(plan.loader(PixelForm::Planes).threads);
     let measured = measure(&plan, arguments.repeats, threads)?;
     print(&if arguments.json { serde_json::to_string_pretty(&measured.json())? } else { measured.table() })?;
     Ok(ExitCode::SUCCESS)
@@ -58,7 +58,7 @@ fn measure(plan: &Plan, repeats: usize, threads: usize) -> Result<Measured> {
         }
         say(&format!("loading, {}", counted(threads, "thread")));
         // One thread is the asking one.
-        let config = LoaderConfig { threads: if threads == 1 { 0 } else { threads }, ..plan.loader() };
+        let config = LoaderConfig { threads: if threads == 1 { 0 } else { threads }, ..plan.loader(PixelForm::Planes) };
         let loader = Loader::new(Arc::clone(dataset), plan.train_pipeline(), order, config)?;
         let epoch = |epoch| {
             for batch in loader.epoch(epoch, 0) {

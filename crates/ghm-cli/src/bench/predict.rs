@@ -7,7 +7,7 @@ use anyhow::Result;
 use burn::tensor::{Device, Distribution, Tensor};
 use ghm_data::Batch;
 use ghm_detector::{ModelConfig, Output, RetinaNet, decode};
-use ghm_train::pixels;
+use ghm_train::Input;
 use serde_json::{Value, json};
 
 use super::clock::PartClock;
@@ -58,17 +58,18 @@ fn measure(
     (device, device_name): &(Device, String),
 ) -> Result<Measured> {
     let network = RetinaNet::new(&subject.recipe.model, subject.classes, subject.recipe.seed, device)?;
+    let input = Input::new(subject.recipe.normalise(), device);
     let mut rows = Vec::new();
     for &pictures in &arguments.batch {
         say(&counted(pictures, "picture"));
-        let batch = subject.made_up(pictures);
+        let batch = subject.made_up(pictures, input.form());
         let mut clock = PartClock::new(device);
         for repeat in 0..WARM_UP + arguments.what.repeats {
             if repeat == WARM_UP {
                 clock.forget();
             }
             clock.start();
-            predict(&network, &subject.recipe.model, &batch, device, &mut clock);
+            predict(&network, &subject.recipe.model, &batch, &input, &mut clock);
         }
         let (width, height) = subject.size;
         let work = network.work(pictures, [height, width]);
@@ -92,8 +93,8 @@ fn measure(
     })
 }
 
-fn predict(network: &RetinaNet, config: &ModelConfig, batch: &Batch, device: &Device, clock: &mut PartClock) {
-    let pixels = pixels(batch, device);
+fn predict(network: &RetinaNet, config: &ModelConfig, batch: &Batch, input: &Input, clock: &mut PartClock) {
+    let pixels = input.tensor(batch);
     clock.lap("pixels");
     let output = network.forward_telling(pixels, &mut |part| clock.lap(part));
     let sizes: Vec<(usize, usize)> = batch.samples.iter().map(|sample| sample.content_size).collect();

@@ -77,13 +77,14 @@ fn measure(arguments: &BenchStepArguments, subject: &Subject) -> Result<Measured
     let loader = match &subject.plan {
         Some(plan) => {
             let pipeline = plan.train_pipeline();
-            Some(Loader::new(plan.train.dataset.clone(), pipeline, plan.train_order(), plan.loader())?)
+            let config = plan.loader(learner.input().form());
+            Some(Loader::new(plan.train.dataset.clone(), pipeline, plan.train_order(), config)?)
         }
         None => None,
     };
     let mut batches = match &loader {
         Some(loader) => Batches::Loaded { loader, epoch: 0, batches: loader.epoch(0, 0) },
-        None => Batches::MadeUp(subject.made_up(arguments.batch)),
+        None => Batches::MadeUp(subject.made_up(arguments.batch, learner.input().form())),
     };
     let mut clock = PartClock::new(&device);
     let (mut shape, mut pictures, mut work) = ([0; 4], 0, BTreeMap::<String, u64>::new());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use ghm_boxes::Bbox;
-use ghm_data::{Batch, Sample, Transform};
+use ghm_data::{Batch, PixelForm, Pixels, Sample, Transform};
 use ghm_train::{Plan, Recipe, open_device};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -67,10 +67,14 @@ impl Subject {
     }
 
     /// Pictures of noise with boxes, the same every time.
-    pub fn made_up(&self, pictures: usize) -> Batch {
+    pub fn made_up(&self, pictures: usize, form: PixelForm) -> Batch {
         let (width, height) = self.size;
         let mut random = ChaCha8Rng::seed_from_u64(0);
-        let pixels = (0..pictures * 3 * width * height).map(|_| random.random_range(-2.0..2.0)).collect();
+        let count = pictures * 3 * width * height;
+        let pixels = match form {
+            PixelForm::Planes => Pixels::Planes((0..count).map(|_| random.random_range(-2.0..2.0)).collect()),
+            PixelForm::Bytes => Pixels::Bytes((0..count).map(|_| random.random()).collect()),
+        };
         let samples = (0..pictures).map(|index| self.sample(index, &mut random)).collect();
         Batch { epoch: 0, step: 0, pixels, shape: [pictures, 3, height, width], samples, skipped: Vec::new() }
     }

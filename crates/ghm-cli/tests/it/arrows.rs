@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("ghm-eval", &[]),
     ("ghm-gpu", &["ghm-loss"]),
     ("ghm-report", &["ghm-boxes"]),
-    ("ghm-train", &["ghm-boxes", "ghm-burn", "ghm-data", "ghm-detector", "ghm-eval"]),
+    ("ghm-train", &["ghm-boxes", "ghm-burn", "ghm-data", "ghm-detector", "ghm-eval", "ghm-gpu"]),
     (
         "ghm-cli",
         &["ghm-boxes", "ghm-conv", "ghm-data", "ghm-detector", "ghm-eval", "ghm-loss", "ghm-report", "ghm-train"],

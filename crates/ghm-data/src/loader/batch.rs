@@ -8,9 +8,9 @@ use std::{
     },
 };
 
-use super::{Shared, cache::PictureCache, ordered::shielded};
+use super::{Pixels, Shared, cache::PictureCache, ordered::shielded};
 use crate::{
-    dataset::{Dataset, ImageRecord},
+    dataset::ImageRecord,
     decode::{decode_into, read_file},
     order::Stream,
     picture::Picture,
@@ -28,9 +28,9 @@ pub struct Batch {
     pub epoch: usize,
     /// Step within the epoch, from 0.
     pub step: usize,
-    /// `[N, 3, H, W]` normalised; 0 outside each picture's content.
-    pub pixels: Vec<f32>,
-    /// `[N, 3, H, W]`; `H` and `W` are multiples of 32, and 0 when every picture was skipped.
+    /// Of all pictures.
+    pub pixels: Pixels,
+    /// `[N, 3, H, W]`, whatever form the pixels have; `H` and `W` are multiples of 32, and 0 when every picture was skipped.
     pub shape: [usize; 4],
     /// `[N]` what is known about each picture.
     pub samples: Vec<Sample>,
@@ -56,10 +56,10 @@ impl Skipped {
 }
 
 /// A batch of which nothing is left, each of its pictures skipped for the same reason.
-pub(super) fn all_skipped(dataset: &Dataset, (epoch, step): (usize, usize), indices: &[usize], reason: &str) -> Batch {
-    let records = indices.iter().filter_map(|&index| dataset.images.get(index));
+pub(super) fn all_skipped(shared: &Shared, (epoch, step): (usize, usize), indices: &[usize], reason: &str) -> Batch {
+    let records = indices.iter().filter_map(|&index| shared.dataset.images.get(index));
     let skipped = records.map(|record| Skipped::new(record, format!("{}: {reason}", record.path.display()))).collect();
-    Batch { epoch, step, pixels: Vec::new(), shape: [0, 3, 0, 0], samples: Vec::new(), skipped }
+    Batch { epoch, step, pixels: Pixels::none(shared.form), shape: [0, 3, 0, 0], samples: Vec::new(), skipped }
 }
 
 /// Builds batches of one epoch on one thread; its buffers are used again from picture to picture.
@@ -123,14 +123,12 @@ impl Builder {
         let side = |of: fn(&Prepared) -> usize| prepared.iter().map(of).max().unwrap_or(0).next_multiple_of(SIDE_STEP);
         let width = side(|picture| picture.sample.content_size.0);
         let height = side(|picture| picture.sample.content_size.1);
-        let each = 3 * height * width;
-        let mut pixels = self.shared.spare_out.try_recv().unwrap_or_default();
-        pixels.resize(prepared.len() * each, 0.0);
+        let mut pixels = self.shared.spare_out.try_recv().unwrap_or(Pixels::none(self.shared.form));
+        pixels.resize(prepared.len(), 3 * height * width);
         let mut samples = Vec::with_capacity(prepared.len());
         let shape = [prepared.len(), 3, height, width];
         for (index, picture) in prepared.into_iter().enumerate() {
-            let out = &mut pixels[index * each..(index + 1) * each];
-            self.shared.normaliser.write(&picture.planes(), out, (width, height));
+            pixels.write(index, &picture.planes(), &self.shared.normaliser, (width, height));
             self.scaler.recycle(picture.pixels);
             samples.push(picture.sample);
         }

@@ -27,6 +27,16 @@ pub enum Range {
     Byte,
 }
 
+impl Range {
+    /// The byte that becomes 1 before the mean is taken off.
+    fn white(self) -> f32 {
+        match self {
+            Self::Unit => 255.0,
+            Self::Byte => 1.0,
+        }
+    }
+}
+
 /// The numbers that the network sees: `(value - mean) / std` of each channel.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,6 +60,12 @@ impl NormaliseConfig {
     /// What ImageNet weights converted from Caffe expect.
     pub const fn caffe() -> Self {
         Self { order: ColourOrder::Bgr, range: Range::Byte, mean: [103.939, 116.779, 123.68], std: [1.0; 3] }
+    }
+
+    /// Factor and offset by which a byte becomes the number of each plane, in the order of the planes.
+    pub fn affine(&self) -> [(f32, f32); 3] {
+        let white = self.range.white();
+        [0, 1, 2].map(|plane| (1.0 / (white * self.std[plane]), -self.mean[plane] / self.std[plane]))
     }
 
     /// Checks the ranges.
@@ -100,19 +116,15 @@ pub(crate) struct Normaliser {
 impl Normaliser {
     /// The tables of a setting.
     pub(crate) fn new(config: &NormaliseConfig) -> Self {
-        let white = match config.range {
-            Range::Unit => 255.0,
-            Range::Byte => 1.0,
-        };
+        let white = config.range.white();
         let place = |colour: usize| match config.order {
             ColourOrder::Rgb => colour,
             ColourOrder::Bgr => 2 - colour,
         };
         let of = |colour: usize, value: f32| (value / white - config.mean[place(colour)]) / config.std[place(colour)];
-        let affine = |colour: usize| (1.0 / (white * config.std[place(colour)]), of(colour, 0.0));
         Self {
             table: [0, 1, 2].map(|colour| std::array::from_fn(|byte| of(colour, byte as f32))),
-            affine: [0, 1, 2].map(affine),
+            affine: [0, 1, 2].map(|colour| config.affine()[place(colour)]),
             order: config.order,
         }
     }

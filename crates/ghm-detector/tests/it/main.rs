@@ -3,3 +3,4 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its fixture should stop")]
 
 mod golden;
+mod precision;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use burn::tensor::Device;
 use ghm_train::{Observer, Plan, Recipe, RunDirectory, Session, StepRecord, open_device};
 
 use crate::learning::{RECIPE, write_data};
@@ -18,20 +19,28 @@ impl Observer for Records {
 
 /// The updates of an epoch of all pictures once. Group norm: that of a picture depends on no other picture.
 fn updates(data: &Path, batch: usize, accumulate: usize, scope: &str) -> Vec<StepRecord> {
-    let overrides = [
-        "model.norm=group".to_owned(),
-        "data.train=train".to_owned(),
-        "schedule.epochs=1".to_owned(),
+    updates_on(&open_device("cpu").unwrap().0, data, batch, accumulate, scope)
+}
+
+/// The same on a device.
+pub fn updates_on(device: &Device, data: &Path, batch: usize, accumulate: usize, scope: &str) -> Vec<StepRecord> {
+    let changes = [
         format!("loss.classification.scope={scope}"),
         format!("loss.regression.scope={scope}"),
         format!("schedule.batch={batch}"),
         format!("optimiser.accumulate={accumulate}"),
     ];
+    changed_updates(device, data, &changes)
+}
+
+/// The updates of an epoch by a recipe that is changed.
+pub fn changed_updates(device: &Device, data: &Path, changes: &[String]) -> Vec<StepRecord> {
+    let always = ["model.norm=group", "data.train=train", "schedule.epochs=1", "schedule.batch=4"];
+    let overrides: Vec<String> = always.map(str::to_owned).into_iter().chain(changes.iter().cloned()).collect();
     let plan = Plan::new(Recipe::for_data(RECIPE, data, &overrides).unwrap()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
-    let (device, _) = open_device("cpu").unwrap();
-    let (session, _) = Session::start(plan, directory, &device).unwrap();
+    let (session, _) = Session::start(plan, directory, device).unwrap();
     let mut records = Records::default();
     session.run(&|| false, &mut records).unwrap();
     records.0

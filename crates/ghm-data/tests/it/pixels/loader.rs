@@ -3,7 +3,9 @@
 use std::{path::Path, sync::Arc};
 
 use ghm_boxes::Bbox;
-use ghm_data::{AugmentConfig, Batch, Dataset, ImageRecord, Loader, LoaderConfig, Order, Pipeline, Sample};
+use ghm_data::{
+    AugmentConfig, Batch, Dataset, ImageRecord, Loader, LoaderConfig, Order, Pipeline, PixelForm, Pixels, Sample,
+};
 
 use super::{jpeg_of, object, pipeline, png_of, record, smooth};
 
@@ -33,9 +35,21 @@ fn loader(dataset: &Dataset, threads: usize) -> Loader {
 
 /// A loader that keeps so many bytes of pixels.
 fn caching(dataset: &Dataset, threads: usize, cache: usize) -> Loader {
+    of_form(dataset, augmented(), LoaderConfig { threads, cache, ..CONFIG })
+}
+
+const CONFIG: LoaderConfig = LoaderConfig { threads: 0, queue: 3, cache: 0, form: PixelForm::Planes };
+
+fn of_form(dataset: &Dataset, pipeline: Pipeline, config: LoaderConfig) -> Loader {
     let order = Order { seed: 42, images: dataset.images.len(), batch_size: 2, shuffle: true, drop_last: false };
-    let config = LoaderConfig { threads, queue: 3, cache };
-    Loader::new(Arc::new(dataset.clone()), augmented(), order, config).expect("good settings")
+    Loader::new(Arc::new(dataset.clone()), pipeline, order, config).expect("good settings")
+}
+
+fn planes(batch: &Batch) -> &[f32] {
+    match &batch.pixels {
+        Pixels::Planes(planes) => planes,
+        Pixels::Bytes(_) => panic!("planes were asked for"),
+    }
 }
 
 #[test]
@@ -108,8 +122,36 @@ fn recycled_buffers_leave_no_trace_of_older_pictures() {
     for _ in 0..3 {
         for (mut batch, fresh) in loader.epoch(0, 0).zip(&fresh) {
             assert_eq!(batch, *fresh);
-            batch.pixels.fill(f32::NAN);
+            let Pixels::Planes(planes) = &mut batch.pixels else { panic!("planes were asked for") };
+            planes.fill(f32::NAN);
             loader.recycle(batch);
+        }
+    }
+}
+
+#[test]
+fn bytes_become_the_planes_of_the_same_epoch_to_the_rounding_of_changed_colours() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let dataset = split(folder.path());
+    let plain = AugmentConfig { flip_vertical: 0.5, scale: [0.6, 1.6], ..AugmentConfig::default() };
+    let recoloured = AugmentConfig { brightness: 0.3, hue: 0.05, ..plain.clone() };
+    for (augment, bytes_off) in [(plain, 0.0), (recoloured, 0.501)] {
+        let pipeline = pipeline(128, 96, Some(augment));
+        let normalise = pipeline.normalise;
+        let tolerance = bytes_off * normalise.affine().map(|(factor, _)| factor).into_iter().fold(0.0, f32::max);
+        let [numbers, bytes] = [PixelForm::Planes, PixelForm::Bytes]
+            .map(|form| of_form(&dataset, pipeline.clone(), LoaderConfig { form, ..CONFIG }));
+        for epoch in 0..3 {
+            for (numbers, mut batch) in numbers.epoch(epoch, 0).zip(bytes.epoch(epoch, 0)) {
+                assert_eq!((numbers.shape, &numbers.samples), (batch.shape, &batch.samples));
+                let sizes: Vec<(usize, usize)> = batch.samples.iter().map(|sample| sample.content_size).collect();
+                let made = batch.pixels.planes(batch.shape, &sizes, &normalise);
+                let worst = made.iter().zip(planes(&numbers)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(made.len() == numbers.pixels.len() && worst <= tolerance, "{worst}");
+                let Pixels::Bytes(left) = &mut batch.pixels else { panic!("bytes were asked for") };
+                left.fill(77); // no trace of it in the next batch
+                bytes.recycle(batch);
+            }
         }
     }
 }
@@ -125,7 +167,7 @@ fn a_batch_is_as_large_as_its_largest_picture_and_zero_around_the_others() {
         let largest = |side: fn(&Sample) -> usize| batch.samples.iter().map(side).max().map(|s| s.next_multiple_of(32));
         assert_eq!(largest(|sample| sample.content_size.0), Some(width));
         assert_eq!(largest(|sample| sample.content_size.1), Some(height));
-        for (plane, sample) in batch.pixels.chunks(height * width).zip(batch.samples.iter().flat_map(|s| [s; 3])) {
+        for (plane, sample) in planes(&batch).chunks(height * width).zip(batch.samples.iter().flat_map(|s| [s; 3])) {
             let (content_w, content_h) = sample.content_size;
             for (at, value) in plane.iter().enumerate() {
                 let outside = at % width >= content_w || at / width >= content_h;
@@ -198,7 +240,7 @@ fn an_epoch_left_early_can_be_followed_by_another() {
 fn settings_that_make_no_sense_are_refused_with_their_key() {
     let dataset = Arc::new(Dataset { categories: Vec::new(), images: Vec::new() });
     let order = Order { seed: 0, images: 0, batch_size: 2, shuffle: true, drop_last: false };
-    let config = LoaderConfig { threads: 1, queue: 1, cache: 0 };
+    let config = LoaderConfig { threads: 1, queue: 1, ..CONFIG };
     let message = |pipeline, order, config| {
         Loader::new(Arc::clone(&dataset), pipeline, order, config).expect_err("a bad setting").to_string()
     };
