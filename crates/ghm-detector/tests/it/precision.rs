@@ -16,7 +16,7 @@ fn half_precision_gives_the_outputs_of_single_precision_to_a_tenth_and_offsets_i
     for norm in [NormKind::FrozenBatch, NormKind::Batch, NormKind::Group] {
         let device = Device::flex().autodiff();
         device.seed(1);
-        let pixels = Tensor::<4>::random([2, 3, 64, 64], Distribution::Normal(0.0, 1.0), &device);
+        let pixels = Tensor::<4>::random([2, 3, 128, 128], Distribution::Normal(0.0, 1.0), &device);
         let [full, half] = [Precision::F32, Precision::Bf16].map(|precision| {
             let Output { logits, deltas, .. } = network(precision, norm, &device).forward(pixels.clone());
             (logits, deltas)
