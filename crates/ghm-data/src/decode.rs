@@ -90,7 +90,7 @@ fn decode_jpeg(bytes: &[u8], path: &Path, mut pixels: Vec<u8>) -> Result<Picture
 }
 
 /// Whether an end-of-image marker follows the start of the first scan.
-fn ends_after_scan(bytes: &[u8]) -> bool {
+pub(crate) fn ends_after_scan(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
         if marker == 0xff {
@@ -105,7 +105,7 @@ fn ends_after_scan(bytes: &[u8]) -> bool {
     bytes.get(at..).is_some_and(|scan| scan.windows(2).rev().any(|pair| pair == [0xff, 0xd9]))
 }
 
-fn exif_orientation(tiff: &[u8]) -> Orientation {
+pub(crate) fn exif_orientation(tiff: &[u8]) -> Orientation {
     let exif = exif::Reader::new().read_raw(tiff.to_vec()).ok();
     let tag = exif
         .as_ref()
@@ -141,14 +141,14 @@ fn decode_png(bytes: &[u8], path: &Path, pixels: Vec<u8>) -> Result<Picture, Pix
     Ok(Picture { width, height, pixels })
 }
 
-fn check_size(path: &Path, (width, height): (usize, usize)) -> Result<(), PixelError> {
+pub(crate) fn check_size(path: &Path, (width, height): (usize, usize)) -> Result<(), PixelError> {
     if width > MAX_SIDE || height > MAX_SIDE {
         return Err(PixelError::TooLarge { path: path.to_path_buf(), width, height, limit: MAX_SIDE });
     }
     Ok(())
 }
 
-fn damaged(path: &Path, format: &'static str, reason: impl std::fmt::Display) -> PixelError {
+pub(crate) fn damaged(path: &Path, format: &'static str, reason: impl std::fmt::Display) -> PixelError {
     PixelError::Damaged { path: path.to_path_buf(), format, reason: reason.to_string() }
 }
 

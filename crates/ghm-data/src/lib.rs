@@ -7,7 +7,7 @@
 //! | `dataset` | a split after checking, in one form for every format |
 //! | `finding`, `check` | defects, and what they lead to |
 //! | `fingerprint` | a data set's content as one string |
-//! | `header`, `decode`, `picture` | a file's size, kind and pixels |
+//! | `header`, `decode`, `reduced`, `picture` | a file's size, kind and pixels |
 //! | `transform`, `augment`, `pipeline` | from a picture to network input, boxes alongside |
 //! | `order`, `loader` | which pictures make a batch; batches from threads |
 //! | [`scenes`] | synthetic scenes |
@@ -40,6 +40,7 @@ mod order;
 mod picture;
 mod pipeline;
 mod pixel_error;
+mod reduced;
 pub mod scenes;
 mod shield;
 mod source;

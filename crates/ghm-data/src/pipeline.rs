@@ -14,6 +14,7 @@ use crate::{
     dataset::ImageRecord,
     picture::Picture,
     pixel_error::PixelError,
+    reduced::{Decoded, Halvings},
     transform::Transform,
 };
 
@@ -114,33 +115,53 @@ impl Pipeline {
         rng: &mut ChaCha8Rng,
     ) -> Result<(Vec<f32>, Sample), PixelError> {
         let labelled = Labelled { image_index, record };
-        let prepared = self.scale(picture, labelled, rng, &mut Scaler::default())?;
+        let draft = self.draft(record, rng);
+        let decoded = Decoded::from(picture.clone());
+        let prepared = self.scale(&decoded, labelled, &draft, &mut Scaler::default())?;
         let (width, height) = prepared.sample.content_size;
         let mut planes = vec![0.0; 3 * width * height];
         Normaliser::new(&self.normalise).write(&prepared.planes(), &mut planes, (width, height));
         Ok((planes, prepared.sample))
     }
 
+    /// What will be done to a picture of the size that its record states.
+    pub(crate) fn draft(&self, record: &ImageRecord, rng: &mut ChaCha8Rng) -> Draft {
+        let draw = self.augment.as_ref().map_or(Draw::NONE, |augment| augment.draw(rng));
+        let size = (record.width as usize, record.height as usize);
+        let placement = self.resize.place(size, &draw);
+        Draft { draw, placement, halvings: Halvings::for_placement(size, &placement) }
+    }
+
     /// Everything but colours and normalising, which wait until the size of the batch is known.
     pub(crate) fn scale(
         &self,
-        picture: &Picture,
+        decoded: &Decoded,
         labelled: Labelled<'_>,
-        rng: &mut ChaCha8Rng,
+        draft: &Draft,
         scaler: &mut Scaler,
     ) -> Result<Prepared, PixelError> {
-        let (record, size) = (labelled.record, (picture.width, picture.height));
-        if size != (record.width as usize, record.height as usize) {
+        let record = labelled.record;
+        if decoded.full != (record.width as usize, record.height as usize) {
             let (path, expected) = (record.path.clone(), (record.width, record.height));
-            return Err(PixelError::SizeMismatch { path, found: size, expected });
+            return Err(PixelError::SizeMismatch { path, found: decoded.full, expected });
         }
-        let draw = self.augment.as_ref().map_or(Draw::NONE, |augment| augment.draw(rng));
-        let placement = self.resize.place(size, &draw);
-        let pixels = scaler.scale(picture, &placement, &record.path)?;
+        let Draft { draw, placement, .. } = draft;
+        let pixels = scaler.scale(decoded, placement, &record.path)?;
         let min_visible = self.augment.as_ref().map_or(0.0, |augment| augment.min_visible);
         let colour = ColourMap::of(draw.jitter, &pixels);
-        Ok(Prepared { pixels, flip: draw.flip, colour, sample: sample(labelled, &placement, min_visible) })
+        Ok(Prepared { pixels, flip: draw.flip, colour, sample: sample(labelled, placement, min_visible) })
     }
+}
+
+/// What will be done to a picture.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    /// Random changes.
+    draw: Draw,
+    /// Where it lands.
+    placement: Placement,
+    /// How much smaller it may be decoded.
+    pub(crate) halvings: Halvings,
 }
 
 /// Where a picture lands in the input.
@@ -213,7 +234,8 @@ impl Scaler {
 
     /// `[content_h, content_w, 3]`: the kept part of the picture, by a bilinear filter that widens as the picture
     /// shrinks (so that nothing is skipped).
-    fn scale(&mut self, picture: &Picture, placement: &Placement, path: &Path) -> Result<Vec<u8>, PixelError> {
+    fn scale(&mut self, decoded: &Decoded, placement: &Placement, path: &Path) -> Result<Vec<u8>, PixelError> {
+        let Decoded { picture, halvings, .. } = decoded;
         let size = placement.content_size;
         let error = |reason: String| PixelError::Resize { path: path.to_path_buf(), size, reason };
         let mut pixels = self.spare.pop().unwrap_or_default();
@@ -223,7 +245,9 @@ impl Scaler {
             ImageRef::new(width, height, &picture.pixels, PixelType::U8x3).map_err(|e| error(e.to_string()))?;
         let mut target = Image::from_slice_u8(size.0 as u32, size.1 as u32, &mut pixels, PixelType::U8x3)
             .map_err(|e| error(e.to_string()))?;
+        // A halved picture may end within its last pixel.
         let SourceArea { left, top, width, height } = placement.source;
+        let [left, top, width, height] = [left, top, width, height].map(|length| halvings.shrink(length));
         let options = ResizeOptions::new()
             .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
             .crop(left, top, width, height);

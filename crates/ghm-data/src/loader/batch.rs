@@ -11,11 +11,11 @@ use std::{
 use super::{Pixels, Shared, cache::PictureCache, ordered::shielded};
 use crate::{
     dataset::ImageRecord,
-    decode::{decode_into, read_file},
+    decode::read_file,
     order::Stream,
-    picture::Picture,
     pipeline::{Labelled, Prepared, Sample, Scaler},
     pixel_error::PixelError,
+    reduced::{Decoded, Halvings, decode_halved},
 };
 
 /// Sides of a batch are multiples of this: the coarsest step of the feature pyramid's backbone.
@@ -100,22 +100,23 @@ impl Builder {
         let mut rng = self.shared.order.rng(Stream::Augment, self.epoch, position);
         let path = &labelled.record.path;
         read_file(path, &mut self.bytes)?;
+        let draft = self.shared.pipeline.draft(labelled.record, &mut rng);
         if self.shared.cache.is_on() {
-            let picture = self.kept(path)?;
-            return self.shared.pipeline.scale(&picture, labelled, &mut rng, &mut self.scaler);
+            let decoded = self.kept(path, draft.halvings)?;
+            return self.shared.pipeline.scale(&decoded, labelled, &draft, &mut self.scaler);
         }
-        let picture = decode_into(&self.bytes, path, std::mem::take(&mut self.decoded))?;
-        let prepared = self.shared.pipeline.scale(&picture, labelled, &mut rng, &mut self.scaler);
-        self.decoded = picture.pixels;
+        let decoded = decode_halved(&self.bytes, path, std::mem::take(&mut self.decoded), draft.halvings)?;
+        let prepared = self.shared.pipeline.scale(&decoded, labelled, &draft, &mut self.scaler);
+        self.decoded = decoded.picture.pixels;
         prepared
     }
 
     /// The picture of the file that was read last, decoded now or earlier.
-    fn kept(&self, path: &Path) -> Result<Arc<Picture>, PixelError> {
-        let content = PictureCache::content(&self.bytes);
+    fn kept(&self, path: &Path, halvings: Halvings) -> Result<Arc<Decoded>, PixelError> {
+        let content = PictureCache::content(&self.bytes, halvings);
         match self.shared.cache.get(&content) {
-            Some(picture) => Ok(picture),
-            None => Ok(self.shared.cache.keep(content, decode_into(&self.bytes, path, Vec::new())?)),
+            Some(decoded) => Ok(decoded),
+            None => Ok(self.shared.cache.keep(content, decode_halved(&self.bytes, path, Vec::new(), halvings)?)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod decoding;
 mod loader;
+mod reduced;
 mod samples;
 mod unreadable;
 
