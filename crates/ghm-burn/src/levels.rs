@@ -167,6 +167,10 @@ impl LevelLoss {
         match (prepared, weights) {
             (Prepared::Host(tensors, goal), LevelWeights::Host(weights)) => self.run_here(tensors, &goal, weights),
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            (Prepared::Device(_), LevelWeights::Host(_)) if self.loss.density().is_some() => {
+                Err(LossError::NoDensity { loss: self.loss.name() })
+            }
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
             (Prepared::Device(levels), LevelWeights::Host(_)) => Ok(levels.sum(self.scale)),
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
             (Prepared::Device(levels), LevelWeights::Device(weights)) => levels.harmonised(weights, self.scale),

@@ -40,7 +40,8 @@ pub fn decode(path: &Path) -> Result<Picture, PixelError> {
 /// # Errors
 ///
 /// [`PixelError::Empty`], [`PixelError::UnknownFormat`], [`PixelError::TooLarge`], and [`PixelError::Damaged`] for
-/// a picture that is cut short: it is never filled up with grey.
+/// a picture that is cut short: it is never filled up with grey. Of a JPEG that goes by the mark at its end; one with a
+/// hole before that mark may pass.
 pub fn decode_bytes(bytes: &[u8], path: &Path) -> Result<Picture, PixelError> {
     decode_into(bytes, path, Vec::new())
 }

@@ -64,7 +64,8 @@ impl Orientation {
         }
     }
 
-    fn swaps_sides(self) -> bool {
+    /// Whether rows become columns.
+    pub(crate) fn swaps_sides(self) -> bool {
         matches!(self, Self::Transposed | Self::QuarterRight | Self::AntiTransposed | Self::QuarterLeft)
     }
 }

@@ -73,16 +73,16 @@ pub(crate) fn decode_halved(
     halvings: Halvings,
 ) -> Result<Decoded, PixelError> {
     if halvings != Halvings(0) && bytes.starts_with(&[0xff, 0xd8]) {
-        // Other people's code and bytes, as in `decode`.
-        let found = shielded(|| halved(bytes, path, halvings)).unwrap_or(Ok(None))?;
-        if let Some(decoded) = found {
+        // Other people's code and bytes, as in `decode`. What it refuses is for the other decoder to judge.
+        if let Ok(Ok(Some(decoded))) = shielded(|| halved(bytes, path, halvings)) {
             return Ok(decoded);
         }
     }
     decode_into(bytes, path, pixels).map(Decoded::from)
 }
 
-/// `None` for a JPEG whose colours the other decoder has to find out.
+/// `None` for a JPEG that the other decoder has to read whole: one of four components, one that says that its three are
+/// red, green and blue, and one to be turned that ends within a block (of which the end would come first).
 fn halved(bytes: &[u8], path: &Path, halvings: Halvings) -> Result<Option<Decoded>, PixelError> {
     let damage = |reason: jpeg_decoder::Error| damaged(path, "JPEG", reason);
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
@@ -90,6 +90,9 @@ fn halved(bytes: &[u8], path: &Path, halvings: Halvings) -> Result<Option<Decode
     let Some(info) = decoder.info() else { return Ok(None) };
     let full = (usize::from(info.width), usize::from(info.height));
     check_size(path, full)?;
+    if says_rgb(bytes) {
+        return Ok(None);
+    }
     if !ends_after_scan(bytes) {
         return Err(damaged(path, "JPEG", "no end of image"));
     }
@@ -105,10 +108,30 @@ fn halved(bytes: &[u8], path: &Path, halvings: Halvings) -> Result<Option<Decode
         jpeg_decoder::PixelFormat::L16 | jpeg_decoder::PixelFormat::CMYK32 => return Ok(None),
     };
     let orientation = decoder.exif_data().map_or(Orientation::Upright, exif_orientation);
+    let whole = full.0.is_multiple_of(1 << halvings.0) && full.1.is_multiple_of(1 << halvings.0);
+    if orientation != Orientation::Upright && !whole {
+        return Ok(None);
+    }
     let picture = Picture { width, height, pixels }.upright(orientation);
-    let turned = (picture.width, picture.height) != (width, height);
-    let full = if turned { (full.1, full.0) } else { full };
+    let full = if orientation.swaps_sides() { (full.1, full.0) } else { full };
     Ok(Some(Decoded { picture, full, halvings }))
+}
+
+/// Whether an Adobe segment says that components are not transformed: `Adobe`, seven bytes, and 0.
+fn says_rgb(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let segment = bytes.get(at + 4..at + 2 + length).unwrap_or_default();
+        if marker == 0xee && segment.starts_with(b"Adobe") {
+            return segment.get(11) == Some(&0);
+        }
+        if marker == 0xda || length < 2 {
+            return false;
+        }
+        at += 2 + length;
+    }
+    false
 }
 
 #[cfg(test)]

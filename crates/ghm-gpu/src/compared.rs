@@ -25,6 +25,7 @@ pub struct Compared {
     goal: Goal<Dispatch>,
     terms: Terms,
     device: Device,
+    elements: u64,
 }
 
 impl Compared {
@@ -51,7 +52,7 @@ impl Compared {
         let rows = rows.without_autodiff();
         let rows = if rows.dtype() == DType::I32 { rows } else { rows.cast(IntDType::I32) };
         let goal = Goal::Rows(rows.into_dispatch());
-        Ok(Self { values: logits.into_dispatch(), goal, terms: terms(loss)?, device })
+        Ok(Self { values: logits.into_dispatch(), goal, terms: terms(loss)?, device, elements: elements as u64 })
     }
 
     /// Predictions with a target each.
@@ -84,7 +85,8 @@ impl Compared {
             Some(gates) => Goal::Gated(targets, gates),
             None => Goal::Dense(targets),
         };
-        Ok(Self { values: values.into_dispatch(), goal, terms: terms(loss)?, device })
+        let elements = values.shape().num_elements() as u64;
+        Ok(Self { values: values.into_dispatch(), goal, terms: terms(loss)?, device, elements })
     }
 
     /// Counts the examples by their gradient norm, in the bins of `density`, which stays as it is.
@@ -95,7 +97,7 @@ impl Compared {
         expect_device("the density", &density.device(), &self.device)?;
         let edges = density.edges.clone().into_dispatch();
         let counts = Dispatch::count_bins(self.plain(), self.goal.clone(), edges, self.terms);
-        Ok(DeviceCounts(Tensor::from_dispatch(counts)))
+        Ok(DeviceCounts { bins: Tensor::from_dispatch(counts), elements: self.elements })
     }
 
     /// The loss `[1]` in f32 with each example times the factor of its bin: its part of the mean over all examples that the

@@ -85,7 +85,7 @@ impl DeviceDensity {
     /// [`GpuError::Device`] for counts of another device, [`GpuError::Shape`] for those of other bins; the density is
     /// untouched then.
     pub fn take_in(&mut self, counts: &DeviceCounts) -> Result<DeviceFactors, GpuError> {
-        let (found, wanted) = (counts.0.device(), self.device());
+        let (found, wanted) = (counts.bins.device(), self.device());
         if found != wanted {
             let (found, wanted) = (format!("{found:?}"), format!("the density's {wanted:?}"));
             return Err(GpuError::Device { name: "the counts", found, wanted });
@@ -93,7 +93,7 @@ impl DeviceDensity {
         counts.expect_bins(self.config.bins)?;
         let steps = self.steps.saturating_add(1);
         let intake = Intake::new(&self.config, steps);
-        let (histogram, before) = (counts.0.clone().into_dispatch(), self.counts.clone().into_dispatch());
+        let (histogram, before) = (counts.bins.clone().into_dispatch(), self.counts.clone().into_dispatch());
         let (after, factors) = Dispatch::take_in(histogram, before, intake);
         (self.counts, self.steps) = (Tensor::from_dispatch(after), steps);
         Ok(DeviceFactors { edges: self.edges.clone(), factors: Tensor::from_dispatch(factors) })
@@ -102,26 +102,35 @@ impl DeviceDensity {
 
 /// How many examples of one or several calls fall into each bin, `[M]`.
 #[derive(Clone, Debug)]
-pub struct DeviceCounts(pub(crate) Tensor<1, Int>);
+pub struct DeviceCounts {
+    /// u32 `[M]`.
+    pub(crate) bins: Tensor<1, Int>,
+    /// Of all calls; no count can be larger.
+    pub(crate) elements: u64,
+}
 
 impl DeviceCounts {
     /// Where they lie.
     pub fn device(&self) -> Device {
-        self.0.device()
+        self.bins.device()
     }
 
     /// Adds the counts of another call.
     ///
     /// # Errors
-    /// [`GpuError::Shape`] where it has other bins.
+    /// [`GpuError::Shape`] where it has other bins, [`GpuError::Counts`] where a count might not fit in 32 bits any more.
     pub fn merge(&mut self, other: &Self) -> Result<(), GpuError> {
-        other.expect_bins(self.0.dims()[0])?;
-        self.0 = self.0.clone() + other.0.clone();
+        other.expect_bins(self.bins.dims()[0])?;
+        let elements = self.elements + other.elements;
+        if elements > u64::from(u32::MAX) {
+            return Err(GpuError::Counts { elements });
+        }
+        (self.bins, self.elements) = (self.bins.clone() + other.bins.clone(), elements);
         Ok(())
     }
 
     fn expect_bins(&self, bins: usize) -> Result<(), GpuError> {
-        let [found] = self.0.dims();
+        let [found] = self.bins.dims();
         if found != bins {
             return Err(GpuError::Shape { name: "the counts", found: vec![found], wanted: vec![bins] });
         }

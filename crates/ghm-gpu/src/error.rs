@@ -53,6 +53,12 @@ pub enum GpuError {
         /// How many there are.
         elements: usize,
     },
+    /// More examples in the calls of one update than 32-bit counts can hold.
+    #[error("{elements} elements in the calls of one update: expected fewer than 4294967296; accumulate fewer batches")]
+    Counts {
+        /// How many there are.
+        elements: u64,
+    },
     /// The device could not be read.
     #[error("the density could not be brought back from its device: {reason}")]
     Read {

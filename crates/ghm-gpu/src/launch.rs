@@ -19,6 +19,9 @@ use crate::update::{self, update_kernel};
 /// the sum depends on the number of elements alone.
 const MOST_CUBES: usize = 1024;
 
+/// The most cubes of a pass over pictures: what every device can do in one direction.
+const MOST_PICTURE_CUBES: usize = 65_535;
+
 /// The most bins whose histogram is kept by each cube in its shared memory, 8 KiB: half of what WebGPU promises, with
 /// room for the 2 KiB of sums beside the factors. With more bins the global histogram is added to at once.
 const MOST_SHARED_BINS: usize = 2048;
@@ -170,7 +173,7 @@ pub(crate) fn planes(words: CubeTensor, sizes: CubeTensor, affine: [CubeTensor; 
     if groups > 0 {
         planes_kernel::launch(
             &out.client,
-            CubeCount::Static(groups.div_ceil(UNITS as usize) as u32, 1, 1),
+            CubeCount::Static(groups.div_ceil(UNITS as usize).min(MOST_PICTURE_CUBES) as u32, 1, 1),
             CubeDim::new_1d(UNITS),
             PIXELS,
             words.clone().into_buffer_arg(),

@@ -23,8 +23,8 @@ pub(crate) fn planes_kernel<F: Float, N: Size>(
     #[comptime] bgr: bool,
     #[define(F)] _dtype: ElemType,
 ) {
-    if ABSOLUTE_POS < groups {
-        let group = ABSOLUTE_POS;
+    let mut group = ABSOLUTE_POS;
+    while group < groups {
         let plane = width * height / N::value();
         let picture = group / plane;
         let inside = group - picture * plane;
@@ -48,5 +48,6 @@ pub(crate) fn planes_kernel<F: Float, N: Size>(
             }
             out[(3 * picture + index) * plane + inside] = numbers;
         }
+        group += CUBE_COUNT * CUBE_DIM as usize;
     }
 }

@@ -1,6 +1,7 @@
 //! The device by its name.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, FloatDType};
+use ghm_detector::Precision;
 
 use crate::TrainError;
 
@@ -22,7 +23,7 @@ pub fn open_device(name: &str) -> Result<(Device, Option<String>), TrainError> {
 
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> (Device, Option<String>) {
-    opened(&format!("cuda:{index}"), || Some(Device::cuda(index)))
+    opened(&format!("cuda:{index}"), || Device::cuda(index))
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -32,8 +33,7 @@ fn cuda(index: usize) -> (Device, Option<String>) {
 
 #[cfg(feature = "wgpu")]
 fn wgpu() -> (Device, Option<String>) {
-    use burn::tensor::DeviceType;
-    opened("wgpu", || Device::enumerate(DeviceType::Wgpu).iter().next().cloned())
+    opened("wgpu", || Device::wgpu(burn::tensor::DeviceKind::DefaultDevice))
 }
 
 #[cfg(not(feature = "wgpu"))]
@@ -41,21 +41,29 @@ fn wgpu() -> (Device, Option<String>) {
     without_feature("wgpu", "wgpu")
 }
 
+/// Refuses a precision that a device cannot compute in.
+pub fn expect_precision(precision: Precision, device: &Device) -> Result<(), TrainError> {
+    match precision {
+        Precision::Bf16 if !device.supports_dtype(FloatDType::BF16) => Err(TrainError::Precision { precision: "bf16" }),
+        _ => Ok(()),
+    }
+}
+
 /// The device that `open` gives, if it can hold a tensor.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-fn opened(name: &str, open: impl FnOnce() -> Option<Device>) -> (Device, Option<String>) {
+fn opened(name: &str, open: impl FnOnce() -> Device) -> (Device, Option<String>) {
     // The driver is opened at run time, and its absence shows as a panic of the first allocation.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let device = open()?;
+        let device = open();
         burn::tensor::Tensor::<1>::zeros([1], &device).into_data();
-        Some(device)
+        device
     }));
     std::panic::set_hook(hook);
     match found {
-        Ok(Some(device)) => (device, None),
-        _ => (Device::flex(), Some(format!("{name} cannot be opened on this machine; running on the CPU"))),
+        Ok(device) => (device, None),
+        Err(_) => (Device::flex(), Some(format!("{name} cannot be opened on this machine; running on the CPU"))),
     }
 }
 

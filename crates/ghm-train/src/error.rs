@@ -86,6 +86,12 @@ pub enum TrainError {
     /// A device that is not known.
     #[error("unknown device `{0}`: give cpu, cuda, cuda:N or wgpu")]
     Device(String),
+    /// A type of numbers that a device does not have.
+    #[error("model.precision = \"{precision}\": this device does not have it; give \"f32\"")]
+    Precision {
+        /// The type.
+        precision: &'static str,
+    },
     /// Pictures without a single box.
     #[error("{}: no usable box in the split `{split}`: a detector cannot learn from background alone", root.display())]
     NoBoxes {

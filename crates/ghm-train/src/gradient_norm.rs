@@ -172,6 +172,18 @@ pub(crate) mod tests {
         GradientsParams::from_grads(gradients(network, 0.0), network)
     }
 
+    /// Adds a number to every gradient.
+    struct Spoil<'a> {
+        gradients: &'a mut GradientsParams,
+        by: f32,
+    }
+
+    impl ModuleVisitor for Spoil<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            edit(self.gradients, param, |gradient| gradient + self.by);
+        }
+    }
+
     fn norm_of(network: &RetinaNet, gradients: &mut GradientsParams, limit: f64) -> f64 {
         clip(network, gradients, limit).read().unwrap()
     }
@@ -242,9 +254,13 @@ pub(crate) mod tests {
                 assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{found}, expected {expected}");
             }
         }
-        let mut lost = waiting(&network);
-        clip_elsewhere(&network, &mut lost, 1.0, Tensor::from_floats([f32::NAN], &Device::flex()));
-        assert!(all(&lost).count() > 1000 && all(&lost).all(|value| value == 0.0));
+        for strange in [f32::NAN, f32::INFINITY] {
+            let mut lost = waiting(&network);
+            network.visit(&mut Spoil { gradients: &mut lost, by: strange });
+            assert!(all(&lost).any(|value| !value.is_finite()));
+            clip_elsewhere(&network, &mut lost, 1.0, Tensor::from_floats([strange], &Device::flex()));
+            assert!(all(&lost).count() > 1000 && all(&lost).all(|value| value == 0.0));
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use ghm_data::{Batch, Sample};
 use ghm_detector::targets::{ImageTruth, Targets, assign};
 use ghm_detector::{ModelConfig, Output, Part, RetinaNet};
 
+use crate::device::expect_precision;
 use crate::input::Input;
 use crate::optimise::Optimiser;
 use crate::step_record::StepTime;
@@ -62,6 +63,7 @@ pub enum Stage {
 impl Learner {
     /// A network with fresh weights and an update rule without history, by the recipe, for so many classes.
     pub fn new(recipe: &Recipe, classes: usize, device: &Device) -> Result<Self, TrainError> {
+        expect_precision(recipe.model.precision, device)?;
         let device = device.clone().autodiff();
         Ok(Self {
             network: RetinaNet::new(&recipe.model, classes, recipe.seed, &device)?,

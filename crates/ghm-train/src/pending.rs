@@ -43,9 +43,9 @@ impl Update {
         self.awaited.push(gradient_norm.unwrap_or(Awaited::Known(0.0)));
     }
 
-    /// The losses so far where the host knows them.
-    pub fn known_loss(&self) -> Option<f64> {
-        self.awaited.iter().map(known).sum()
+    /// The sum of those losses so far that the host knows.
+    pub fn known_loss(&self) -> f64 {
+        self.awaited.iter().filter_map(known).sum()
     }
 
     fn is_known(&self) -> bool {
@@ -81,7 +81,7 @@ impl Pending {
         self.0.len() >= UPDATES_A_READ || self.0.iter().all(Update::is_known)
     }
 
-    /// All updates with their numbers. What the host waits for the device is in the time of the last one.
+    /// All updates with their numbers. What the host waits for the device is shared out among their times.
     ///
     /// # Errors
     /// [`LossError::Device`] where the device fails.
@@ -90,9 +90,8 @@ impl Pending {
         let mut updates = std::mem::take(&mut self.0);
         let awaited = updates.iter().flat_map(|update| update.awaited.iter().cloned()).collect();
         let mut numbers = Awaited::read_all(awaited)?.into_iter();
-        if let Some(last) = updates.last_mut() {
-            last.record.time.update += clock.elapsed().as_secs_f64();
-        }
+        let share = clock.elapsed().as_secs_f64() / updates.len().max(1) as f64;
+        updates.iter_mut().for_each(|update| update.record.time.update += share);
         Ok(updates.into_iter().map(|update| update.settled(&mut numbers)).collect())
     }
 }

@@ -9,6 +9,7 @@ use ghm_data::{Batch, Category, Dataset, Loader, LoaderConfig, Order, Sample, Sk
 use ghm_detector::{RetinaNet, decode, load_model};
 use ghm_eval::Detection;
 
+use crate::device::expect_precision;
 use crate::input::Input;
 use crate::plan::{loader, pipeline};
 use crate::{Checkpoint, Recipe, RunDirectory, TrainError};
@@ -61,6 +62,7 @@ impl Predictor {
     }
 
     fn from_checkpoint(path: &Path, recipe: Recipe, device: &Device) -> Result<Self, TrainError> {
+        expect_precision(recipe.model.precision, device)?;
         let checkpoint = Checkpoint::read(path)?;
         let categories = checkpoint.state.categories;
         let network = RetinaNet::new(&recipe.model, categories.len(), recipe.seed, device)?;

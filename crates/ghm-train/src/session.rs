@@ -145,7 +145,14 @@ impl Session {
                 self.settle(logs, observer)?;
                 return Ok(true);
             }
-            let update = self.update(&mut batches, loader, observer)?;
+            let update = match self.update(&mut batches, loader, observer) {
+                Ok(update) => update,
+                Err(error) => {
+                    // Those before it come first, in the logs and as an error.
+                    self.settle(logs, observer)?;
+                    return Err(error);
+                }
+            };
             self.state.step_in_epoch += 1;
             self.pending.push(update);
             let (every, ends) = (self.plan.recipe.checkpoint.every_steps, self.state.step_in_epoch == updates);
@@ -243,10 +250,7 @@ impl Session {
         update.image_ids.extend(batch.samples.iter().map(|sample| sample.image_id));
         update.record.pictures += batch.samples.len();
         update.add(self.learner.learn(batch, weights, &mut |_| {})?);
-        match update.known_loss() {
-            Some(loss) => self.expect_finite(loss, "loss", self.state.step, &update.image_ids),
-            None => Ok(()),
-        }
+        self.expect_finite(update.known_loss(), "loss", self.state.step, &update.image_ids)
     }
 
     /// An error for a number that is not finite, after so many updates.

@@ -4,7 +4,7 @@ use ghm_eval::Evaluation;
 use serde::{Deserialize, Serialize};
 
 /// Seconds of one update, by part: those of the host, which on a GPU goes on while parts are computed, and waits for all of
-/// them when it reads losses, every few updates. That wait is in the last of these.
+/// them when it reads losses, every few updates. That wait is shared out among the updates, as part of `update`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepTime {
     /// Waiting for batches.

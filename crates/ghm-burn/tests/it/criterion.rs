@@ -77,9 +77,9 @@ impl Numbers {
 /// Both values and all gradients.
 fn outcome(loss: DetectionLoss, tensors: &[Vec<Tensor<3>>; 2]) -> ([f64; 2], Vec<f32>) {
     let gradients = loss.total.backward();
-    let flat = |t: &Tensor<3>| match t.grad(&gradients) {
-        Some(gradient) => gradient.into_data().try_into_vec::<f32>().unwrap(),
-        None => vec![0.0; t.shape().num_elements()],
+    let flat = |t: &Tensor<3>| {
+        let gradient = t.grad(&gradients).expect("a gradient, if only of zeros");
+        gradient.into_data().try_into_vec::<f32>().unwrap()
     };
     let gradients = tensors.iter().flatten().flat_map(flat).collect();
     ([loss.classification, loss.regression].map(|value| value.read().unwrap()), gradients)

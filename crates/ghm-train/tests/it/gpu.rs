@@ -1,7 +1,7 @@
 //! Training on a GPU beside the same on the CPU.
 
 use burn::tensor::Device;
-use ghm_train::{Ended, Plan, Predictor, Recipe, RunDirectory, Session, StepRecord, open_device};
+use ghm_train::{Ended, Learner, Plan, Predictor, Recipe, RunDirectory, Session, StepRecord, open_device};
 
 use crate::accumulation::{changed_updates, updates_on};
 use crate::device::on_each_device;
@@ -68,12 +68,15 @@ fn a_run_on_a_gpu_is_resumed_and_predicted_with_on_the_cpu() {
 }
 
 #[test]
-fn half_precision_on_a_gpu_gives_the_first_losses_of_single_precision_to_a_few_hundredths() {
+fn half_precision_gives_the_first_losses_of_single_precision_or_is_refused_where_a_gpu_lacks_it() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     write_data(&data);
     on_each_device(|device| {
         if !device.supports_dtype(burn::tensor::FloatDType::BF16) {
+            let recipe = Recipe::for_data(RECIPE, &data, &["model.precision=bf16".into()]).unwrap();
+            let refused = Learner::new(&recipe, 3, device).err().unwrap().to_string();
+            assert!(refused.contains("model.precision"), "{refused}");
             return;
         }
         let [full, half] = ["f32", "bf16"].map(|precision| {

@@ -68,14 +68,49 @@ fn a_large_grey_or_turned_picture_is_reduced_too() {
     let grey: Vec<u8> = picture.pixels.iter().step_by(3).copied().collect();
     let bytes = jpeg(&grey, SIZE, ColorType::Luma, |_| ());
     assert_near_the_whole(&bytes, (SIZE.0 as u32, SIZE.1 as u32), None, 0, "grey");
-    for orientation in [3, 6, 7] {
-        let exif = exif_of(orientation);
-        let bytes = jpeg(&picture.pixels, SIZE, ColorType::Rgb, |encoder| {
-            encoder.add_exif_metadata(&exif).expect("room for EXIF");
-        });
-        let size = if orientation >= 5 { (SIZE.1 as u32, SIZE.0 as u32) } else { (SIZE.0 as u32, SIZE.1 as u32) };
-        assert_near_the_whole(&bytes, size, None, 0, &format!("orientation {orientation}"));
+    // Sides of whole blocks; those that are not are read whole, as the next test shows.
+    let size = (1808, 1200);
+    let picture = smooth(size.0, size.1);
+    for orientation in 2..=8 {
+        let bytes = turned(&picture, orientation);
+        let upright = if orientation >= 5 { (size.1, size.0) } else { size };
+        let upright = (upright.0 as u32, upright.1 as u32);
+        assert_near_the_whole(&bytes, upright, None, 0, &format!("orientation {orientation}"));
     }
+}
+
+fn turned(picture: &Picture, orientation: u16) -> Vec<u8> {
+    let exif = exif_of(orientation);
+    jpeg(&picture.pixels, (picture.width, picture.height), ColorType::Rgb, |encoder| {
+        encoder.add_exif_metadata(&exif).expect("room for EXIF");
+    })
+}
+
+/// Expects the batch of the whole picture, bit for bit.
+fn assert_read_whole(bytes: &[u8], size: (u32, u32), what: &str) {
+    let whole = decode_bytes(bytes, std::path::Path::new("large.jpg")).expect("a good picture");
+    let [found, expected] = [bytes, &png_of(&whole)].map(|bytes| batch(bytes, size, None, 0));
+    assert!(found.skipped.is_empty(), "{what}: {:?}", found.skipped);
+    assert!(found.pixels == expected.pixels, "{what}");
+}
+
+#[test]
+fn what_cannot_be_reduced_safely_is_read_whole() {
+    // Nearly square: which side is which cannot be seen after halving.
+    for size in [SIZE, (1499, 1500)] {
+        for orientation in [3, 6, 7] {
+            let upright = if orientation >= 5 { (size.1, size.0) } else { size };
+            let upright = (upright.0 as u32, upright.1 as u32);
+            let bytes = turned(&smooth(size.0, size.1), orientation);
+            assert_read_whole(&bytes, upright, &format!("{size:?}, orientation {orientation}"));
+        }
+    }
+    // An Adobe segment that says: not transformed.
+    let picture = smooth(SIZE.0, SIZE.1);
+    let mut bytes = jpeg(&picture.pixels, SIZE, ColorType::Rgb, |_| ());
+    let adobe = [&[0xff, 0xee, 0, 14][..], b"Adobe", &[0, 100, 0, 0, 0, 0, 0]].concat();
+    bytes.splice(2..2, adobe);
+    assert_read_whole(&bytes, (SIZE.0 as u32, SIZE.1 as u32), "Adobe");
 }
 
 #[test]
