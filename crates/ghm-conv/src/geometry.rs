@@ -9,13 +9,15 @@ pub enum Activation {
     Relu,
 }
 
-/// The free choices of a convolution with square stride and padding, no dilation, one group.
+/// The free choices of a convolution with square stride and padding, no dilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvSpec {
     /// Step in pixels in both directions, at least 1.
     pub stride: usize,
     /// Zeros added on each of the four sides.
     pub padding: usize,
+    /// Groups of channels, each of which sees its own input channels alone; at least 1.
+    pub groups: usize,
 }
 
 /// All sizes of one convolution.
@@ -35,18 +37,21 @@ pub struct Geometry {
     pub stride: usize,
     /// Zeros on each side.
     pub padding: usize,
+    /// Groups of channels.
+    pub groups: usize,
     /// Output rows and columns.
     pub output: [usize; 2],
 }
 
 impl Geometry {
-    /// Sizes from `x [N, I, H, W]` and `weight [O, I, KH, KW]`.
+    /// Sizes from `x [N, I, H, W]` and `weight [O, I / groups, KH, KW]`.
     ///
     /// # Panics
     /// When the channels differ or the padded picture is smaller than the kernel: a mistake of the caller's network,
     /// not of its data.
     pub fn new(x: [usize; 4], weight: [usize; 4], spec: ConvSpec) -> Self {
-        assert_eq!(x[1], weight[1], "convolution of {x:?} by {weight:?}: the input channels differ");
+        assert_eq!(x[1], weight[1] * spec.groups, "convolution of {x:?} by {weight:?}: the input channels differ");
+        assert_eq!(weight[0] % spec.groups, 0, "convolution by {weight:?}: the groups do not divide the outputs");
         let size = |i: usize| {
             let padded = x[2 + i] + 2 * spec.padding;
             assert!(
@@ -63,11 +68,12 @@ impl Geometry {
             kernel: [weight[2], weight[3]],
             stride: spec.stride,
             padding: spec.padding,
+            groups: spec.groups,
             output: [size(0), size(1)],
         }
     }
 
-    /// Rows of the column matrix: `I * KH * KW`.
+    /// Rows of the column matrix where there is one group: `I * KH * KW`.
     pub fn depth(&self) -> usize {
         self.channels_in * self.kernel[0] * self.kernel[1]
     }

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::gemm::{Into, Matrix, Workers, multiply};
 use crate::geometry::{Activation, Geometry};
+use crate::grouped;
 use crate::relu::at_least;
 use crate::scratch::with_scratch;
 use crate::winograd::{self, Weights};
@@ -62,8 +63,11 @@ pub struct Finish<'a> {
 /// The convolution.
 ///
 /// # Shapes
-/// `x [N, I, H, W]`, `weight [O, I, KH, KW]`; result `[N, O, OH, OW]`.
+/// `x [N, I, H, W]`, `weight [O, I / groups, KH, KW]`; result `[N, O, OH, OW]`.
 pub fn forward(g: &Geometry, x: &[f32], weight: &[f32], finish: Finish) -> Vec<f32> {
+    if g.groups > 1 {
+        return grouped::forward(g, x, weight, finish);
+    }
     if winograd::suits(g) {
         return winograd::forward(g, x, Weights::Forward(weight), finish);
     }
@@ -173,7 +177,7 @@ pub struct Wanted {
 pub struct ConvGradients {
     /// `[N, I, H, W]`.
     pub x: Vec<f32>,
-    /// `[O, I, KH, KW]`.
+    /// `[O, I / groups, KH, KW]`.
     pub weight: Vec<f32>,
 }
 
@@ -182,7 +186,7 @@ pub struct ConvGradients {
 pub struct BackwardInput<'a> {
     /// `[N, I, H, W]`.
     pub x: &'a [f32],
-    /// `[O, I, KH, KW]`.
+    /// `[O, I / groups, KH, KW]`.
     pub weight: &'a [f32],
     /// `[O]`, as in the forward pass.
     pub scale: Option<&'a [f32]>,
@@ -192,7 +196,11 @@ pub struct BackwardInput<'a> {
 
 /// Both gradients.
 pub fn backward(g: &Geometry, input: BackwardInput, wanted: Wanted) -> ConvGradients {
-    if winograd::suits(g) { backward_by_winograd(g, input, wanted) } else { backward_by_tiles(g, input, wanted) }
+    match g.groups > 1 {
+        true => grouped::backward(g, input, wanted),
+        false if winograd::suits(g) => backward_by_winograd(g, input, wanted),
+        false => backward_by_tiles(g, input, wanted),
+    }
 }
 
 fn backward_by_winograd(g: &Geometry, input: BackwardInput, wanted: Wanted) -> ConvGradients {

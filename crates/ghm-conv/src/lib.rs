@@ -11,6 +11,7 @@
 //! | [`gemm`] | the matrix product behind a checked, safe door |
 //! | [`kernel`] | forward and backward over slices |
 //! | `winograd`, `tile` | 3x3 convolutions of stride 1 in a quarter of the products, and the arithmetic of one tile |
+//! | `grouped` | convolutions in groups of channels |
 //! | [`op`] | the same on burn tensors, with autodiff |
 //! | [`norm_kernel`], [`norm`] | batch norm in training with its residual and ReLU: over slices, on burn tensors |
 //! | [`group_kernel`], [`group`] | group norm with its ReLU, likewise |
@@ -24,7 +25,7 @@
 //! let device = Device::flex();
 //! let x = Tensor::<4>::ones([1, 2, 4, 4], &device);
 //! let weight = Tensor::<4>::ones([3, 2, 3, 3], &device);
-//! let y = conv2d(x, weight, Epilogue::new(Activation::Relu), ConvSpec { stride: 1, padding: 1 });
+//! let y = conv2d(x, weight, Epilogue::new(Activation::Relu), ConvSpec { stride: 1, padding: 1, groups: 1 });
 //! assert_eq!(y.dims(), [1, 3, 4, 4]);
 //! assert_eq!(y.max().into_scalar::<f32>(), 18.0);
 //! ```
@@ -34,6 +35,7 @@ pub mod gemm;
 pub mod geometry;
 pub mod group;
 pub mod group_kernel;
+mod grouped;
 pub mod kernel;
 pub mod norm;
 pub mod norm_kernel;

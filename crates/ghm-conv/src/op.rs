@@ -41,10 +41,10 @@ impl Epilogue {
 /// 2D convolution with its epilogue in one operation; gradients of `x`, `weight`, bias and residual.
 ///
 /// # Shapes
-/// `x [N, I, H, W]`, whose type the result has, `weight [O, I, KH, KW]`; result `[N, O, OH, OW]` with `OH = (H + 2 padding - KH) / stride + 1`.
+/// `x [N, I, H, W]`, whose type the result has, `weight [O, I / groups, KH, KW]`; result `[N, O, OH, OW]` with `OH = (H + 2 padding - KH) / stride + 1`.
 ///
 /// # Panics
-/// When the input channels differ or the kernel does not fit the padded picture.
+/// When the input channels differ, the groups do not divide the channels or the kernel does not fit the padded picture.
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, epilogue: Epilogue, spec: ConvSpec) -> Tensor<4> {
     if !(runs_here(&x) && runs_here(&weight)) {
         return conv2d_of_burn(x, weight, epilogue, spec);
@@ -57,7 +57,7 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, epilogue: Epilogue, spec: ConvSpe
 }
 
 fn conv2d_of_burn(x: Tensor<4>, weight: Tensor<4>, epilogue: Epilogue, spec: ConvSpec) -> Tensor<4> {
-    let options = ConvOptions::new([spec.stride; 2], [spec.padding; 2], [1, 1], 1);
+    let options = ConvOptions::new([spec.stride; 2], [spec.padding; 2], [1, 1], spec.groups);
     let weight = match epilogue.scale {
         Some(scale) => weight * scale.reshape([-1, 1, 1, 1]),
         None => weight,
@@ -180,7 +180,7 @@ impl Backward<Flex, 4> for ConvBackward {
             grads.register::<Flex>(node.id, tensor(gradients.x, [g.batch, g.channels_in, g.input[0], g.input[1]]));
         }
         if let Some(node) = weight_node {
-            let shape = [g.channels_out, g.channels_in, g.kernel[0], g.kernel[1]];
+            let shape = [g.channels_out, g.channels_in / g.groups, g.kernel[0], g.kernel[1]];
             grads.register::<Flex>(node.id, tensor(gradients.weight, shape));
         }
         if let Some(node) = bias_node {
@@ -214,7 +214,11 @@ mod tests {
     }
 
     fn case(x: [usize; 4], weight: [usize; 4], stride: usize, padding: usize, activation: Activation) -> Case {
-        Case { x, weight, spec: ConvSpec { stride, padding }, activation }
+        Case { x, weight, spec: ConvSpec { stride, padding, groups: 1 }, activation }
+    }
+
+    fn grouped(case: Case, groups: usize) -> Case {
+        Case { spec: ConvSpec { groups, ..case.spec }, ..case }
     }
 
     fn cases() -> Vec<Case> {
@@ -228,6 +232,10 @@ mod tests {
             case([2, 4, 1, 1], [3, 4, 3, 3], 1, 1, None),
             case([5, 4, 2, 3], [3, 4, 3, 3], 2, 1, Relu),
             case([2, 4, 40, 60], [3, 4, 3, 3], 1, 1, Relu),
+            grouped(case([2, 12, 9, 11], [8, 3, 3, 3], 1, 1, Relu), 4),
+            grouped(case([3, 6, 10, 7], [6, 1, 3, 3], 2, 1, None), 6),
+            grouped(case([1, 64, 21, 33], [64, 32, 3, 3], 1, 1, Relu), 2),
+            grouped(case([2, 8, 5, 6], [4, 4, 1, 1], 1, 0, None), 2),
         ]
     }
 
@@ -277,7 +285,7 @@ mod tests {
     #[test]
     fn results_are_the_same_bits_for_any_number_of_threads() {
         let mut rng = ChaCha8Rng::seed_from_u64(8);
-        let g = Geometry::new([4, 8, 30, 33], [6, 8, 3, 3], ConvSpec { stride: 1, padding: 1 });
+        let g = Geometry::new([4, 8, 30, 33], [6, 8, 3, 3], ConvSpec { stride: 1, padding: 1, groups: 1 });
         let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-1.0..1.0)).collect() };
         let (x, weight, slope) = (numbers(4 * g.input_len()), numbers(6 * 72), numbers(4 * g.output_len()));
         let with_threads = |n: usize| {
@@ -296,7 +304,7 @@ mod tests {
     #[test]
     fn a_single_small_picture_is_the_same_bits_when_its_products_are_shared_out() {
         let mut rng = ChaCha8Rng::seed_from_u64(11);
-        let g = Geometry::new([1, 128, 10, 12], [192, 128, 3, 3], ConvSpec { stride: 1, padding: 1 });
+        let g = Geometry::new([1, 128, 10, 12], [192, 128, 3, 3], ConvSpec { stride: 1, padding: 1, groups: 1 });
         let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-1.0..1.0)).collect() };
         let (x, weight, slope) = (numbers(g.input_len()), numbers(192 * g.depth()), numbers(g.output_len()));
         let with_threads = |n: usize| {
@@ -316,7 +324,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(9);
         let x = random([1, 2, 4, 4], &mut rng).require_grad();
         let weight = random([2, 2, 3, 3], &mut rng);
-        let spec = ConvSpec { stride: 1, padding: 1 };
+        let spec = ConvSpec { stride: 1, padding: 1, groups: 1 };
         let y = conv2d(x.clone(), weight.clone(), Epilogue::new(Activation::None), spec);
         let gradients = y.sum().backward();
         assert!(x.grad(&gradients).is_some());
@@ -327,7 +335,7 @@ mod tests {
     fn without_autodiff_the_same_numbers_come_out() {
         let mut rng = ChaCha8Rng::seed_from_u64(10);
         let (x, weight) = (random([2, 3, 8, 8], &mut rng), random([4, 3, 3, 3], &mut rng));
-        let spec = ConvSpec { stride: 2, padding: 1 };
+        let spec = ConvSpec { stride: 2, padding: 1, groups: 1 };
         let run = |x, weight| conv2d(x, weight, Epilogue::new(Activation::Relu), spec);
         assert_close(run(x.clone().inner(), weight.clone().inner()), run(x, weight).inner(), "output");
     }

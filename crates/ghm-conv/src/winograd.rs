@@ -130,7 +130,7 @@ mod tests {
     fn values_and_gradients_are_those_of_the_general_path() {
         for (case, [batch, channels_in, channels_out, height, width]) in SIZES.into_iter().enumerate() {
             let shape = [batch, channels_in, height, width];
-            let spec = ConvSpec { stride: 1, padding: 1 };
+            let spec = ConvSpec { stride: 1, padding: 1, groups: 1 };
             let g = Geometry::new(shape, [channels_out, channels_in, 3, 3], spec);
             let (x, y) = (noise(1, batch * g.input_len()), noise(2, batch * g.output_len()));
             let (weight, residual) = (noise(3, channels_out * channels_in * 9), noise(4, y.len()));
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn results_are_the_same_bits_for_any_number_of_threads() {
-        let g = Geometry::new([3, 32, 30, 40], [48, 32, 3, 3], ConvSpec { stride: 1, padding: 1 });
+        let g = Geometry::new([3, 32, 30, 40], [48, 32, 3, 3], ConvSpec { stride: 1, padding: 1, groups: 1 });
         let (x, y) = (noise(7, 3 * g.input_len()), noise(8, 3 * g.output_len()));
         let weight = noise(9, 48 * 32 * 9);
         let with = |threads: usize| {
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn it_is_chosen_for_its_form_and_where_there_is_enough_to_do() {
         let suits = |x: [usize; 4], weight: [usize; 4], stride, padding| {
-            suits(&Geometry::new(x, weight, ConvSpec { stride, padding }))
+            suits(&Geometry::new(x, weight, ConvSpec { stride, padding, groups: 1 }))
         };
         assert!(suits([2, 256, 64, 64], [256, 256, 3, 3], 1, 1));
         assert!(!suits([2, 256, 64, 64], [256, 256, 3, 3], 2, 1), "stride");

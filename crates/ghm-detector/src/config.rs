@@ -6,18 +6,7 @@ use ghm_boxes::{AnchorConfig, DeltaCoder, MatchConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::DetectorError;
-
-/// The depth of the ResNet (He et al. 2016, table 1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Backbone {
-    /// Basic blocks 2, 2, 2, 2.
-    Resnet18,
-    /// Basic blocks 3, 4, 6, 3.
-    Resnet34,
-    /// Bottlenecks 3, 4, 6, 3.
-    Resnet50,
-}
+use crate::backbone::Backbone;
 
 /// Where a bottleneck strides, and which pixels its weights expect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,29 +162,6 @@ impl ModelConfig {
             Some((key, value)) => refuse(key, value.to_string(), "give a number from 0 to 1"),
             None => Ok(()),
         }
-    }
-}
-
-impl Backbone {
-    /// Blocks in each of the four stages.
-    pub fn blocks(self) -> [usize; 4] {
-        match self {
-            Self::Resnet18 => [2, 2, 2, 2],
-            Self::Resnet34 | Self::Resnet50 => [3, 4, 6, 3],
-        }
-    }
-
-    /// Output channels of a block over its width: 4 for bottlenecks.
-    pub fn expansion(self) -> usize {
-        match self {
-            Self::Resnet18 | Self::Resnet34 => 1,
-            Self::Resnet50 => 4,
-        }
-    }
-
-    /// Channels of C3, C4, C5.
-    pub fn channels_out(self) -> [usize; 3] {
-        [128, 256, 512].map(|c| c * self.expansion())
     }
 }
 

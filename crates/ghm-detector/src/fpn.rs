@@ -27,7 +27,7 @@ impl Fpn {
         let channels = config.channels;
         let inputs = config.backbone.channels_out();
         let mut conv = |channels_in, kernel, stride| {
-            let shape = ConvShape { channels_in, channels_out: channels, kernel, stride };
+            let shape = ConvShape { channels_in, channels_out: channels, kernel, stride, groups: 1 };
             Conv::new(shape, Start::XavierUniform, 0.0, rng, device)
         };
         let lateral = inputs.map(|c| conv(c, 1, 1)).into();

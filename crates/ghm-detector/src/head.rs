@@ -31,7 +31,7 @@ impl Head {
     pub fn new(config: &ModelConfig, outputs: usize, bias: f32, rng: &mut ChaCha8Rng, device: &Device) -> Self {
         let channels = config.channels;
         let mut conv = |channels_out, bias| {
-            let shape = ConvShape { channels_in: channels, channels_out, kernel: 3, stride: 1 };
+            let shape = ConvShape { channels_in: channels, channels_out, kernel: 3, stride: 1, groups: 1 };
             Conv::new(shape, Start::Normal(0.01), bias, rng, device)
         };
         let tower = (0..config.head_depth).map(|_| conv(channels, 0.0)).collect();

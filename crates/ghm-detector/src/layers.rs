@@ -62,15 +62,17 @@ pub struct ConvShape {
     pub kernel: usize,
     /// Step in pixels.
     pub stride: usize,
+    /// Groups of channels.
+    pub groups: usize,
 }
 
 impl ConvShape {
     fn weight_shape(self) -> [usize; 4] {
-        [self.channels_out, self.channels_in, self.kernel, self.kernel]
+        [self.channels_out, self.channels_in / self.groups, self.kernel, self.kernel]
     }
 
     fn spec(self) -> ConvSpec {
-        ConvSpec { stride: self.stride, padding: self.kernel / 2 }
+        ConvSpec { stride: self.stride, padding: self.kernel / 2, groups: self.groups }
     }
 
     /// What becomes of a map; the arithmetic it takes is added to `work`.
@@ -119,7 +121,7 @@ impl Conv {
 /// A convolution without bias, followed by a norm.
 #[derive(Module, Debug)]
 pub struct ConvNorm {
-    /// `[O, I, K, K]`.
+    /// `[O, I / groups, K, K]`.
     pub weight: Param<Tensor<4>>,
     /// Over the `O` channels.
     pub norm: Norm,

@@ -1,8 +1,9 @@
-//! RetinaNet: a ResNet, a feature pyramid P3-P7 and two shared heads, with its training targets and its predictions.
+//! RetinaNet: a ResNet or ResNeXt, a feature pyramid P3-P7 and two shared heads, with its training targets and its predictions.
 //!
 //! | Module | What lives there |
 //! |---|---|
 //! | [`config`] | everything a recipe may choose about the network |
+//! | [`backbone`] | the ResNets and ResNeXts there are |
 //! | [`norm`], [`layers`] | normalisation; a convolution with its norm, residual and ReLU |
 //! | [`resnet`], [`fpn`], [`head`] | the three parts |
 //! | [`retinanet`] | the whole: pictures to logits and deltas |
@@ -25,6 +26,7 @@
 //! # Ok::<(), ghm_detector::DetectorError>(())
 //! ```
 
+pub mod backbone;
 pub mod config;
 pub mod decode;
 pub mod error;
@@ -39,7 +41,8 @@ pub mod retinanet;
 pub mod targets;
 pub mod weights;
 
-pub use config::{Backbone, ExtraLevels, HeadNorm, ModelConfig, NormKind, Precision, PredictConfig, Style};
+pub use backbone::Backbone;
+pub use config::{ExtraLevels, HeadNorm, ModelConfig, NormKind, Precision, PredictConfig, Style};
 pub use decode::decode;
 pub use error::DetectorError;
 pub use part::{Part, Work};

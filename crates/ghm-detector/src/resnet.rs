@@ -1,4 +1,4 @@
-//! The backbone: a ResNet that gives C3, C4 and C5 (He et al. 2016).
+//! The backbone: a ResNet or ResNeXt that gives C3, C4 and C5 (He et al. 2016; Xie et al. 2017).
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -13,7 +13,7 @@ use crate::part::{Part, Sketch, Work};
 /// Epsilon of the norms.
 const EPSILON: f64 = 1e-5;
 
-/// A residual block: two 3x3 convolutions, or a 1x1, 3x3, 1x1 bottleneck.
+/// A residual block: two 3x3 convolutions, or a 1x1, 3x3, 1x1 bottleneck, whose 3x3 is in groups in a ResNeXt.
 #[derive(Module, Debug)]
 pub struct Block {
     conv1: ConvNorm,
@@ -24,15 +24,18 @@ pub struct Block {
 
 impl Block {
     fn new(shape: BlockShape, config: &ModelConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
-        let BlockShape { channels_in, width, stride } = shape;
-        let expansion = config.backbone.expansion();
-        let mut conv = |channels_in, channels_out, kernel, stride| {
-            let shape = ConvShape { channels_in, channels_out, kernel, stride };
+        let BlockShape { channels_in, planes, stride } = shape;
+        let backbone = config.backbone;
+        let (channels_out, width) = (planes * backbone.expansion(), backbone.width(planes));
+        let mut grouped = |channels_in, channels_out, kernel, stride, groups| {
+            let shape = ConvShape { channels_in, channels_out, kernel, stride, groups };
             ConvNorm::new(shape, (config.norm, EPSILON), rng, device)
         };
-        let reshaped = stride != 1 || channels_in != width * expansion;
-        let downsample = reshaped.then(|| conv(channels_in, width * expansion, 1, stride));
-        if expansion == 1 {
+        let mut conv =
+            |channels_in, channels_out, kernel, stride| grouped(channels_in, channels_out, kernel, stride, 1);
+        let reshaped = stride != 1 || channels_in != channels_out;
+        let downsample = reshaped.then(|| conv(channels_in, channels_out, 1, stride));
+        if backbone.expansion() == 1 {
             let (conv1, conv2) = (conv(channels_in, width, 3, stride), conv(width, width, 3, 1));
             return Self { conv1, conv2, conv3: None, downsample };
         }
@@ -42,8 +45,8 @@ impl Block {
         };
         Self {
             conv1: conv(channels_in, width, 1, stride1),
-            conv2: conv(width, width, 3, stride3),
-            conv3: Some(conv(width, width * expansion, 1, 1)),
+            conv2: grouped(width, width, 3, stride3, backbone.groups()),
+            conv3: Some(grouped(width, channels_out, 1, 1, 1)),
             downsample,
         }
     }
@@ -80,7 +83,8 @@ impl Block {
 #[derive(Clone, Copy)]
 struct BlockShape {
     channels_in: usize,
-    width: usize,
+    /// The width of a plain ResNet's block in this stage.
+    planes: usize,
     stride: usize,
 }
 
@@ -94,16 +98,16 @@ pub struct Resnet {
 impl Resnet {
     /// Fresh weights; stages up to `config.frozen_stages` get no gradient.
     pub fn new(config: &ModelConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
-        let stem = ConvShape { channels_in: 3, channels_out: 64, kernel: 7, stride: 2 };
+        let stem = ConvShape { channels_in: 3, channels_out: 64, kernel: 7, stride: 2, groups: 1 };
         let stem = ConvNorm::new(stem, (config.norm, EPSILON), rng, device);
         let mut channels_in = 64;
         let mut stages = Vec::with_capacity(4);
         for (stage, blocks) in config.backbone.blocks().into_iter().enumerate() {
-            let width = 64 << stage;
+            let planes = 64 << stage;
             let blocks = (0..blocks).map(|block| {
                 let stride = if block == 0 && stage > 0 { 2 } else { 1 };
-                let made = Block::new(BlockShape { channels_in, width, stride }, config, rng, device);
-                channels_in = width * config.backbone.expansion();
+                let made = Block::new(BlockShape { channels_in, planes, stride }, config, rng, device);
+                channels_in = planes * config.backbone.expansion();
                 made
             });
             stages.push(blocks.collect());

@@ -301,7 +301,11 @@ fn with_nearest(message: &str) -> String {
     let is_unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
     let Some(unknown) = quoted.next().filter(|_| is_unknown) else { return message.to_owned() };
     let known: Vec<&str> = quoted.collect();
-    let nearest = known.iter().max_by(|a, b| strsim::jaro(unknown, a).total_cmp(&strsim::jaro(unknown, b)));
+    // Edits first: `resnet51` is nearer to `resnet50` than to `resnet152`.
+    let nearest = known.iter().min_by(|a, b| {
+        let edits = |name: &str| strsim::damerau_levenshtein(unknown, name);
+        edits(a).cmp(&edits(b)).then(strsim::jaro(unknown, b).total_cmp(&strsim::jaro(unknown, a)))
+    });
     match nearest.filter(|near| strsim::jaro(unknown, near) > 0.6) {
         Some(near) => format!("{message}\ndid you mean `{near}`?"),
         None => message.to_owned(),

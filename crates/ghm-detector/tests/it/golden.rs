@@ -120,6 +120,13 @@ fn a_resnet50_that_strides_on_the_first_1x1_gives_the_outputs_of_torchvision() {
 }
 
 #[test]
+fn a_resnext50_gives_the_outputs_of_torchvision() {
+    let device = Device::flex();
+    let network = network(&config(Backbone::Resnext50_32x4d, Style::Pytorch), &device);
+    assert_outputs("resnext50_32x4d", outputs(&network, &device));
+}
+
+#[test]
 fn a_frozen_norm_keeps_its_statistics_while_the_network_is_trained() {
     let device = Device::flex().autodiff();
     let network = network(&config(Backbone::Resnet18, Style::Pytorch), &device);
