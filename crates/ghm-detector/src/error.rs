@@ -32,17 +32,17 @@ pub enum DetectorError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file that the backbone should start from cannot be read.
-    #[error("model.weights = {}: {source}; give a safetensors file with torchvision's names", path.display())]
+    /// The file that a network should start from cannot be read.
+    #[error("model.weights = {}: {source}; give a .safetensors or .pth file of a ResNet or a RetinaNet", path.display())]
     Weights {
         /// The file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file is not a safetensors file.
-    #[error("{}: not a safetensors file ({reason}); convert the checkpoint to safetensors first", path.display())]
-    NotSafetensors {
+    /// A file is not one of weights, or of none that a detector could use.
+    #[error("{}: no weights: {reason}; give a .safetensors or .pth file of a ResNet or a RetinaNet", path.display())]
+    NotWeights {
         /// The file.
         path: PathBuf,
         /// What the reader said.

@@ -1,133 +1,194 @@
-//! Weights in and out, as safetensors files in which every key is accounted for.
+//! Weights in and out: in under the names of several libraries, out under our own; every key is accounted for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use burn::module::Module;
-use half::{bf16, f16};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 
-use crate::config::Style;
-use crate::names::{named_tensors, replace_tensors, torchvision_name};
+use crate::config::{ModelConfig, Style};
+use crate::names::{NamedTensor, named_tensors, replace_tensors};
 use crate::{DetectorError, RetinaNet};
+use file::WeightsFile;
+pub use layout::Layout;
+use layout::{Otherwise, Source};
+
+mod file;
+mod layout;
 
 /// What a file's tensors went to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeightsReport {
+    /// Whose names it has.
+    pub layout: Layout,
     /// How many tensors were loaded.
     pub loaded: usize,
     /// Tensors of the file that a detector has no use for: the classifier, batch counters.
     pub unused: Vec<String>,
+    /// Tensors of the network that stay fresh: a last layer of other classes, and all but the backbone of a classifier.
+    pub fresh: Vec<String>,
+    /// Classes of the file's detector, where they are not the network's.
+    pub other_classes: Option<usize>,
 }
 
-/// A checkpoint's tensors in single precision.
-struct WeightsFile {
-    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
-    metadata: HashMap<String, String>,
-}
-
-impl WeightsFile {
-    fn read(path: &Path) -> Result<Self, DetectorError> {
-        let bytes = std::fs::read(path).map_err(|source| DetectorError::Io { path: path.into(), source })?;
-        let refuse = |reason: String| DetectorError::NotSafetensors { path: path.into(), reason };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| refuse(e.to_string()))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| refuse(e.to_string()))?;
-        let mut tensors = BTreeMap::new();
-        for (name, view) in file.tensors() {
-            if name.ends_with("num_batches_tracked") {
-                tensors.insert(name, (view.shape().to_vec(), Vec::new()));
-                continue;
-            }
-            let values = values(&view)
-                .ok_or_else(|| refuse(format!("tensor {name} holds {:?}; floating point is needed", view.dtype())))?;
-            tensors.insert(name, (view.shape().to_vec(), values));
-        }
-        Ok(Self { tensors, metadata: header.metadata().clone().unwrap_or_default() })
-    }
-}
-
-fn values(view: &TensorView) -> Option<Vec<f32>> {
-    let bytes = view.data();
-    let pairs = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
-    let eights = || bytes.chunks_exact(8).map(|b| std::array::from_fn(|i| b[i]));
-    match view.dtype() {
-        Dtype::F32 => Some(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()),
-        Dtype::F16 => Some(pairs().map(|b| f16::from_le_bytes(b).to_f32()).collect()),
-        Dtype::BF16 => Some(pairs().map(|b| bf16::from_le_bytes(b).to_f32()).collect()),
-        Dtype::F64 => Some(eights().map(|b| f64::from_le_bytes(b) as f32).collect()),
-        _ => None,
-    }
-}
-
-/// Loads a backbone from a classifier's safetensors file with torchvision's names.
+/// Loads what another network learned: a classifier's backbone, or a whole RetinaNet, of torchvision, mmdetection,
+/// Detectron2 or ghm, from safetensors or from what `torch.save` writes.
 ///
-/// `fc.*` and `num_batches_tracked` are reported as unused; anything else that is missing, unexpected or of another
-/// shape is an error that lists all of it. A file whose metadata names a `style` other than `style` is refused, since
-/// its weights expect other pixels.
-pub fn load_backbone(
+/// The last layer of a detector with another number of classes stays fresh. Anything else that is missing, unexpected or of
+/// another shape is an error that lists all of it, and nothing is loaded then. A file whose metadata name a `style` other
+/// than the network's is refused, since its weights expect other pixels.
+///
+/// # Errors
+/// [`DetectorError`] as said; [`DetectorError::Weights`] for a file that cannot be read.
+pub fn load_weights(
     network: RetinaNet,
     path: &Path,
-    style: Style,
+    config: &ModelConfig,
 ) -> Result<(RetinaNet, WeightsReport), DetectorError> {
-    let file = WeightsFile::read(path).map_err(|error| match error {
+    let file = WeightsFile::open(path).map_err(|error| match error {
         DetectorError::Io { path, source } => DetectorError::Weights { path, source },
         other => other,
     })?;
-    if file.tensors.keys().any(|name| name.starts_with("backbone.")) {
-        let problem = "  it holds a whole detector; model.weights takes a backbone alone, with torchvision's names (conv1.weight, \
-                       layer1.0.conv1.weight, ...)";
-        return Err(DetectorError::Mismatch { path: path.into(), problems: vec![problem.to_owned()] });
-    }
-    let wanted = match style {
-        Style::Caffe => "caffe",
-        Style::Pytorch => "pytorch",
+    expect_style(&file, config.style)?;
+    let Some(layout) = Layout::of(file.names().collect::<Vec<_>>().into_iter()) else {
+        let some: Vec<&str> = file.names().take(3).collect();
+        let reason = format!(
+            "its names are those of no known network (the first: {}); known are classifiers and RetinaNets of torchvision, \
+             RetinaNets of mmdetection and Detectron2, and ghm's own",
+            some.join(", ")
+        );
+        return Err(DetectorError::NotWeights { path: path.into(), reason });
     };
-    if let Some(stated) = file.metadata.get("style").filter(|stated| *stated != wanted) {
-        let problem = format!("the file says style = \"{stated}\": set model.style = \"{stated}\" (now \"{wanted}\")");
-        return Err(DetectorError::Mismatch { path: path.into(), problems: vec![problem] });
-    }
-    let unused = |name: &str| name.starts_with("fc.") || name.ends_with("num_batches_tracked");
-    load(network, path, file, torchvision_name, unused)
+    load(network, &file, layout, Some(config))
 }
 
 /// Loads a whole network that [`save_model`] wrote.
 pub fn load_model(network: RetinaNet, path: &Path) -> Result<RetinaNet, DetectorError> {
-    let file = WeightsFile::read(path)?;
-    load(network, path, file, |name| Some(name.to_owned()), |_| false).map(|(network, _)| network)
+    load(network, &WeightsFile::open(path)?, Layout::Ghm, None).map(|(network, _)| network)
 }
 
-fn load(
-    network: RetinaNet,
-    path: &Path,
-    mut file: WeightsFile,
-    name_in_file: impl Fn(&str) -> Option<String>,
-    is_unused: impl Fn(&str) -> bool,
-) -> Result<(RetinaNet, WeightsReport), DetectorError> {
-    let mut ready = HashMap::new();
-    let mut missing = Vec::new();
-    let mut problems = Vec::new();
-    for ours in named_tensors(&network) {
-        let Some(theirs) = name_in_file(&ours.name) else { continue };
-        match file.tensors.remove(&theirs) {
-            None => missing.push(theirs),
-            Some((shape, _)) if shape != ours.shape => {
-                problems.push(format!("  {theirs}: {shape:?} in the file, {:?} in the network", ours.shape));
-            }
-            Some((_, values)) => drop(ready.insert(ours.name, values)),
+fn expect_style(file: &WeightsFile, style: Style) -> Result<(), DetectorError> {
+    let wanted = match style {
+        Style::Caffe => "caffe",
+        Style::Pytorch => "pytorch",
+    };
+    match file.metadata.get("style").filter(|stated| *stated != wanted) {
+        None => Ok(()),
+        Some(stated) => {
+            let problem =
+                format!("the file says style = \"{stated}\": set model.style = \"{stated}\" (now \"{wanted}\")");
+            Err(DetectorError::Mismatch { path: file.path().into(), problems: vec![problem] })
         }
     }
-    let (unused, unexpected): (Vec<_>, Vec<_>) = file.tensors.into_keys().partition(|name| is_unused(name));
-    problems.extend(missing.iter().map(|name| match nearest(name, &unexpected) {
+}
+
+/// What was found for the tensors of a network.
+#[derive(Default)]
+struct Found {
+    /// Theirs, by ours.
+    names: Vec<(NamedTensor, String)>,
+    /// Ours that are one number.
+    constant: Vec<(NamedTensor, f32)>,
+    fresh: Vec<String>,
+    missing: Vec<String>,
+    /// Theirs that have another shape, and what is said of each.
+    misshapen: Vec<(String, String)>,
+    other_classes: Option<usize>,
+    /// Settings that would help.
+    hints: BTreeSet<&'static str>,
+}
+
+/// Only with `config` may the last layer be of other classes.
+fn load(
+    network: RetinaNet,
+    file: &WeightsFile,
+    layout: Layout,
+    config: Option<&ModelConfig>,
+) -> Result<(RetinaNet, WeightsReport), DetectorError> {
+    let mut found = Found::default();
+    for ours in named_tensors(&network) {
+        found.look_for(ours, file, layout, config);
+    }
+    let misshapen = found.misshapen.iter().map(|(theirs, _)| theirs.as_str());
+    let taken: BTreeSet<&str> = found.names.iter().map(|(_, theirs)| theirs.as_str()).chain(misshapen).collect();
+    let rest = file.names().filter(|name| !taken.contains(name)).map(str::to_owned);
+    let passed_over = |name: &String| found.other_classes.is_some() && is_last_layer_of(layout, name);
+    let (unused, unexpected): (Vec<_>, Vec<_>) = rest.partition(|name| layout.is_unused(name) || passed_over(name));
+    let missing = found.missing.iter().map(|name| match nearest(name, &unexpected) {
         Some(near) => format!("  {name}: missing (the file has {near})"),
         None => format!("  {name}: missing"),
-    }));
-    problems.extend(unexpected.iter().map(|name| format!("  {name}: in the file, not in the network")));
+    });
+    let hints: Vec<&str> = found.hints.iter().copied().chain(layout.hint(&unexpected, &found.missing)).collect();
+    let unexpected = unexpected.iter().map(|name| format!("  {name}: in the file, not in the network"));
+    let misshapen = found.misshapen.into_iter().map(|(_, problem)| problem);
+    let mut problems: Vec<String> = misshapen.chain(missing).chain(unexpected).collect();
     if !problems.is_empty() {
-        return Err(DetectorError::Mismatch { path: path.into(), problems });
+        // Where they are seen, however many problems there are.
+        problems.splice(0..0, hints.into_iter().map(|hint| format!("  try {hint}")));
+        return Err(DetectorError::Mismatch { path: file.path().into(), problems });
     }
-    let loaded = ready.len();
+    let order = config.and_then(|config| layout.anchor_order(config));
+    let loaded = found.names.len();
+    let mut ready = HashMap::with_capacity(loaded + found.constant.len());
+    for (ours, theirs) in found.names {
+        let values = file.values(&theirs)?;
+        let values = match &order {
+            Some(order) if ours.name.contains(".output.") && !ours.name.starts_with("fpn") => by_anchor(&values, order),
+            _ => values,
+        };
+        ready.insert(ours.name, values);
+    }
+    ready.extend(found.constant.into_iter().map(|(ours, value)| (ours.name, vec![value; ours.values.len()])));
     let network = replace_tensors(network, |name| ready.remove(name));
-    Ok((network, WeightsReport { loaded, unused }))
+    let report = WeightsReport { layout, loaded, unused, fresh: found.fresh, other_classes: found.other_classes };
+    Ok((network, report))
+}
+
+impl Found {
+    fn look_for(&mut self, ours: NamedTensor, file: &WeightsFile, layout: Layout, config: Option<&ModelConfig>) {
+        let Source { names, otherwise } = layout.source(&ours.name);
+        let Some((theirs, shape)) = names.iter().find_map(|name| Some((name, file.shape(name)?))) else {
+            match otherwise {
+                Otherwise::Missing => self.missing.push(names.into_iter().next().unwrap_or(ours.name)),
+                Otherwise::All(value) => self.constant.push((ours, value)),
+                Otherwise::Fresh => self.fresh.push(ours.name),
+            }
+            return;
+        };
+        if shape == ours.shape {
+            self.names.push((ours, theirs.clone()));
+            return;
+        }
+        let per_cell = config.map_or(0, |config| config.anchors.per_cell());
+        let rows = shape.first().copied().unwrap_or(0);
+        let classes_differ = ours.name.starts_with("classification.output.")
+            && shape.get(1..) == ours.shape.get(1..)
+            && per_cell > 0
+            && rows > 0
+            && rows.is_multiple_of(per_cell);
+        if classes_differ {
+            self.other_classes = Some(rows / per_cell);
+            self.fresh.push(ours.name);
+        } else {
+            if let ("fpn.p6.weight", [_, theirs, ..], [channels, ..]) = (&ours.name[..], shape, &ours.shape[..]) {
+                self.hints.insert(if theirs == channels { "model.extra_levels=p5" } else { "model.extra_levels=c5" });
+            }
+            let problem = format!("  {theirs}: {shape:?} in the file, {:?} in the network", ours.shape);
+            self.misshapen.push((theirs.clone(), problem));
+        }
+    }
+}
+
+/// Whether a name of theirs is of the layer that gives the classes.
+fn is_last_layer_of(layout: Layout, theirs: &str) -> bool {
+    let ours = ["classification.output.weight", "classification.output.bias"];
+    ours.iter().any(|ours| layout.source(ours).names.iter().any(|name| name == theirs))
+}
+
+/// The rows of a last layer, whose anchors are in another order: `order[ours]` is theirs.
+fn by_anchor(values: &[f32], order: &[usize]) -> Vec<f32> {
+    let each = values.len() / order.len().max(1);
+    order.iter().flat_map(|theirs| &values[theirs * each..(theirs + 1) * each]).copied().collect()
 }
 
 fn nearest<'a>(name: &str, among: &'a [String]) -> Option<&'a String> {
@@ -153,8 +214,11 @@ pub fn save_model<M: Module>(network: &M, metadata: HashMap<String, String>) -> 
 
 #[cfg(test)]
 mod tests {
+    use half::f16;
+
     use super::*;
-    use crate::ModelConfig;
+    use crate::config::{ExtraLevels, HeadNorm};
+    use crate::names::torchvision_name;
     use burn::tensor::Device;
 
     fn small() -> ModelConfig {
@@ -197,7 +261,7 @@ mod tests {
     fn a_text_file_is_not_taken_for_weights() {
         let (_folder, path) = write("model.safetensors", b"hello");
         let message = load_model(network(1), &path).unwrap_err().to_string();
-        assert!(message.contains("not a safetensors file"), "{message}");
+        assert!(message.contains("no weights"), "{message}");
     }
 
     fn classifier(style: &str, leave_out: &str) -> Vec<u8> {
@@ -215,22 +279,99 @@ mod tests {
     #[test]
     fn a_classifiers_backbone_loads_and_its_last_layer_is_reported() {
         let (_folder, path) = write("r18.safetensors", &classifier("pytorch", ""));
-        let (_, report) = load_backbone(network(1), &path, Style::Pytorch).unwrap();
-        assert_eq!(report.unused, ["fc.weight"]);
+        let (_, report) = load_weights(network(1), &path, &small()).unwrap();
+        assert_eq!((report.layout, &report.unused[..]), (Layout::TorchvisionClassifier, &["fc.weight".to_owned()][..]));
         assert_eq!(report.loaded, 100); // 20 convolutions, each with a weight and four norm vectors
+        assert!(!report.fresh.is_empty() && report.fresh.iter().all(|name| !name.starts_with("backbone")));
     }
 
     #[test]
     fn a_missing_tensor_is_named() {
         let (_folder, path) = write("r18.safetensors", &classifier("pytorch", "layer1.0.bn1.bias"));
-        let message = load_backbone(network(1), &path, Style::Pytorch).unwrap_err().to_string();
+        let message = load_weights(network(1), &path, &small()).unwrap_err().to_string();
         assert!(message.contains("layer1.0.bn1.bias: missing"), "{message}");
     }
 
     #[test]
     fn weights_of_the_other_style_are_refused() {
         let (_folder, path) = write("r18.safetensors", &classifier("caffe", ""));
-        let message = load_backbone(network(1), &path, Style::Pytorch).unwrap_err().to_string();
+        let message = load_weights(network(1), &path, &small()).unwrap_err().to_string();
         assert!(message.contains("set model.style = \"caffe\""), "{message}");
+    }
+
+    /// Our network's tensors as another library would write them; `rename` may drop one or make several.
+    fn written_as(layout: Layout, network: &RetinaNet) -> Vec<u8> {
+        let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = named_tensors(network)
+            .into_iter()
+            .filter_map(|t| Some((layout.source(&t.name).names.into_iter().next()?, t)))
+            .map(|(name, t)| (name, t.shape, t.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+            .collect();
+        let views = tensors.iter().map(|(n, s, b)| (n.clone(), TensorView::new(Dtype::F32, s.clone(), b).unwrap()));
+        safetensors::serialize(views, None).unwrap()
+    }
+
+    #[test]
+    fn a_whole_detector_comes_back_from_every_library_s_names() {
+        for layout in [Layout::Ghm, Layout::TorchvisionRetinaNet, Layout::Mmdetection] {
+            let (_folder, path) = write("detector.safetensors", &written_as(layout, &network(5)));
+            let (loaded, report) = load_weights(network(1), &path, &small()).unwrap();
+            assert!(flat(&loaded) == flat(&network(5)), "{layout:?}");
+            assert_eq!((report.layout, report.fresh.len(), report.other_classes), (layout, 0, None));
+        }
+    }
+
+    #[test]
+    fn the_anchors_of_detectron2_are_brought_into_our_order() {
+        let (_folder, path) = write("detector.safetensors", &written_as(Layout::Detectron2, &network(5)));
+        let (loaded, _) = load_weights(network(1), &path, &small()).unwrap();
+        let biases = |network: &RetinaNet, name: &str| {
+            let found = named_tensors(network).into_iter().find(|t| t.name == name).unwrap();
+            (found.shape[0] / 9, found.values)
+        };
+        for name in ["classification.output.weight", "regression.output.weight"] {
+            let ((_, theirs), (_, ours)) = (biases(&network(5), name), biases(&loaded, name));
+            let each = theirs.len() / 9;
+            // Ours at ratio r and scale s is theirs at scale s and ratio r.
+            for (r, s) in (0..3).flat_map(|r| (0..3).map(move |s| (r, s))) {
+                let (ours_at, theirs_at) = ((3 * r + s) * each, (3 * s + r) * each);
+                assert_eq!(ours[ours_at..ours_at + each], theirs[theirs_at..theirs_at + each], "{name} {r} {s}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_detector_of_other_classes_leaves_its_last_layer_fresh_and_says_so() {
+        let (_folder, path) = write("detector.safetensors", &written_as(Layout::Mmdetection, &network(5)));
+        let fresh = RetinaNet::new(&small(), 7, 1, &Device::flex()).unwrap();
+        let (loaded, report) = load_weights(fresh.clone(), &path, &small()).unwrap();
+        assert_eq!(report.other_classes, Some(2));
+        assert_eq!(report.fresh, ["classification.output.weight", "classification.output.bias"]);
+        let of = |network: &RetinaNet, name: &str| {
+            named_tensors(network).into_iter().find(|t| t.name == name).unwrap().values
+        };
+        assert_eq!(of(&loaded, "classification.output.weight"), of(&fresh, "classification.output.weight"));
+        assert_eq!(of(&loaded, "regression.output.weight"), of(&network(5), "regression.output.weight"));
+    }
+
+    #[test]
+    fn names_that_nobody_gives_are_refused_with_the_first_of_them() {
+        let bytes = [0u8; 4];
+        let view = TensorView::new(Dtype::F32, vec![1], &bytes).unwrap();
+        let file = safetensors::serialize([("encoder.0.weight".to_owned(), view)], None).unwrap();
+        let (_folder, path) = write("other.safetensors", &file);
+        let message = load_weights(network(1), &path, &small()).unwrap_err().to_string();
+        assert!(message.contains("encoder.0.weight") && message.contains("mmdetection"), "{message}");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said_once_and_with_the_setting_that_would_help() {
+        let (_folder, path) = write("detector.safetensors", &written_as(Layout::Mmdetection, &network(5)));
+        let config = ModelConfig { extra_levels: ExtraLevels::P5, head_norm: HeadNorm::Group, ..small() };
+        let other = RetinaNet::new(&config, 2, 1, &Device::flex()).unwrap();
+        let message = load_weights(other, &path, &config).unwrap_err().to_string();
+        for expected in ["try model.extra_levels=c5", "try model.head_norm=none", "reg_convs.0.gn.weight: missing"] {
+            assert!(message.contains(expected), "{message}");
+        }
+        assert_eq!(message.matches("neck.fpn_convs.3.conv.weight").count(), 1, "{message}");
     }
 }

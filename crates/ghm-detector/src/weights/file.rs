@@ -1,0 +1,181 @@
+//! A file of weights by name: safetensors, or what `torch.save` writes. Shapes are known at once, numbers read when asked for.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+use pytorch_reader::PytorchReader;
+use safetensors::tensor::{Dtype, SafeTensors};
+
+use crate::DetectorError;
+
+/// Under what checkpoints keep their weights; what else lies beside it, as an optimiser's history, is left out.
+const WRAPPERS: [&str; 4] = ["state_dict.", "model_state_dict.", "model.", "module."];
+
+/// The longest header that safetensors allows.
+const LONGEST_HEADER: u64 = 100_000_000;
+
+/// The tensors of a file.
+pub(crate) struct WeightsFile {
+    path: PathBuf,
+    /// The whole file, where it is safetensors.
+    bytes: Vec<u8>,
+    tensors: BTreeMap<String, Stored>,
+    /// What the header of a safetensors file says beside its tensors.
+    pub(crate) metadata: HashMap<String, String>,
+}
+
+struct Stored {
+    shape: Vec<usize>,
+    place: Place,
+}
+
+enum Place {
+    Bytes(Range<usize>, Dtype),
+    Torch(pytorch_reader::Tensor),
+}
+
+impl WeightsFile {
+    /// Opens a file, whose kind is found by its first bytes. No code that a pickle names is run.
+    pub(crate) fn open(path: &Path) -> Result<Self, DetectorError> {
+        let io = |source| DetectorError::Io { path: path.into(), source };
+        let mut start = Vec::new();
+        std::fs::File::open(path).and_then(|file| file.take(9).read_to_end(&mut start)).map_err(io)?;
+        if is_safetensors(&start) {
+            Self::safetensors(path, std::fs::read(path).map_err(io)?)
+        } else {
+            Self::torch(path)
+        }
+    }
+
+    fn safetensors(path: &Path, bytes: Vec<u8>) -> Result<Self, DetectorError> {
+        let refuse = |e: safetensors::SafeTensorError| not_weights(path, format!("safetensors: {e}"));
+        let (header, info) = SafeTensors::read_metadata(&bytes).map_err(refuse)?;
+        SafeTensors::deserialize(&bytes).map_err(refuse)?;
+        let start = 8 + header;
+        let stored = |(name, tensor): (String, &safetensors::tensor::TensorInfo)| {
+            let (from, to) = tensor.data_offsets;
+            (name, Stored { shape: tensor.shape.clone(), place: Place::Bytes(start + from..start + to, tensor.dtype) })
+        };
+        let tensors = info.tensors().into_iter().map(stored).collect();
+        let metadata = info.metadata().clone().unwrap_or_default();
+        Ok(Self { path: path.into(), bytes, tensors, metadata })
+    }
+
+    fn torch(path: &Path) -> Result<Self, DetectorError> {
+        // The reader is made for hostile files; should it give up all the same, that is the file's fault.
+        let opened = catch_unwind(AssertUnwindSafe(|| PytorchReader::new(path)));
+        let reader = match opened {
+            Ok(Ok(reader)) => reader,
+            Ok(Err(error)) => return Err(not_weights(path, error.to_string())),
+            Err(_) => return Err(not_weights(path, "its pickle cannot be followed".to_owned())),
+        };
+        let stored = |(name, tensor): (String, pytorch_reader::Tensor)| {
+            (name, Stored { shape: tensor.shape().to_vec(), place: Place::Torch(tensor) })
+        };
+        let tensors = unwrapped(reader.into_tensors().into_iter().map(stored).collect());
+        Ok(Self { path: path.into(), bytes: Vec::new(), tensors, metadata: HashMap::new() })
+    }
+
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All names, in their order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Sizes of a tensor, if it is there.
+    pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|stored| &stored.shape[..])
+    }
+
+    /// The numbers of a tensor that is there, in single precision.
+    ///
+    /// # Errors
+    /// [`DetectorError::NotWeights`] where they are no floating-point numbers or the file ends before them.
+    pub(crate) fn values(&self, name: &str) -> Result<Vec<f32>, DetectorError> {
+        let refuse = |reason: String| not_weights(&self.path, reason);
+        let Some(stored) = self.tensors.get(name) else { return Err(refuse(format!("there is no tensor {name}"))) };
+        let (bytes, number) = match &stored.place {
+            Place::Bytes(range, dtype) => (std::borrow::Cow::from(&self.bytes[range.clone()]), of_safetensors(*dtype)),
+            Place::Torch(tensor) => {
+                let bytes = tensor.read().map_err(|error| refuse(error.to_string()))?;
+                (bytes.into(), of_torch(tensor.dtype()))
+            }
+        };
+        let number =
+            number.map_err(|found| refuse(format!("tensor {name} holds {found}; floating point is needed")))?;
+        Ok(number.all(&bytes))
+    }
+}
+
+fn not_weights(path: &Path, reason: String) -> DetectorError {
+    DetectorError::NotWeights { path: path.into(), reason }
+}
+
+/// A length of the header, and its first brace.
+fn is_safetensors(start: &[u8]) -> bool {
+    let length = start.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+    length.is_some_and(|length| length <= LONGEST_HEADER) && start.get(8) == Some(&b'{')
+}
+
+/// The tensors under the wrappers that there are, without them.
+fn unwrapped(mut tensors: BTreeMap<String, Stored>) -> BTreeMap<String, Stored> {
+    while let Some(wrapper) = WRAPPERS.into_iter().find(|wrapper| tensors.keys().any(|name| name.starts_with(wrapper)))
+    {
+        let inner =
+            tensors.into_iter().filter_map(|(name, stored)| Some((name.strip_prefix(wrapper)?.to_owned(), stored)));
+        tensors = inner.collect();
+    }
+    tensors
+}
+
+/// Types of floating point.
+#[derive(Clone, Copy)]
+enum Number {
+    F64,
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Number {
+    fn all(self, bytes: &[u8]) -> Vec<f32> {
+        let twos = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
+        match self {
+            Self::F64 => {
+                let eights = bytes.chunks_exact(8).map(|b| std::array::from_fn(|i| b[i]));
+                eights.map(|b| f64::from_le_bytes(b) as f32).collect()
+            }
+            Self::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+            Self::F16 => twos().map(|b| f16::from_le_bytes(b).to_f32()).collect(),
+            Self::Bf16 => twos().map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
+        }
+    }
+}
+
+fn of_safetensors(dtype: Dtype) -> Result<Number, String> {
+    match dtype {
+        Dtype::F64 => Ok(Number::F64),
+        Dtype::F32 => Ok(Number::F32),
+        Dtype::F16 => Ok(Number::F16),
+        Dtype::BF16 => Ok(Number::Bf16),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+fn of_torch(dtype: pytorch_reader::DType) -> Result<Number, String> {
+    match dtype {
+        pytorch_reader::DType::F64 => Ok(Number::F64),
+        pytorch_reader::DType::F32 => Ok(Number::F32),
+        pytorch_reader::DType::F16 => Ok(Number::F16),
+        pytorch_reader::DType::BF16 => Ok(Number::Bf16),
+        other => Err(format!("{other:?}")),
+    }
+}

@@ -1,0 +1,253 @@
+//! How others name the tensors of the same network.
+
+use crate::config::ModelConfig;
+use crate::names::torchvision_name;
+
+/// Whose names a file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Our own.
+    Ghm,
+    /// A classifier of torchvision, or its backbone alone.
+    TorchvisionClassifier,
+    /// The same below `backbone.`.
+    PrefixedClassifier,
+    /// torchvision's RetinaNet, both versions.
+    TorchvisionRetinaNet,
+    /// mmdetection's RetinaNet, and so the released GHM models.
+    Mmdetection,
+    /// Detectron2's RetinaNet.
+    Detectron2,
+}
+
+/// Where a tensor of ours comes from.
+pub(super) struct Source {
+    /// Its names, the first of which that is there counts; versions of a library differ.
+    pub(super) names: Vec<String>,
+    /// What it is where none is there.
+    pub(super) otherwise: Otherwise,
+}
+
+/// What becomes of a tensor that a file does not have.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Otherwise {
+    /// It is missing.
+    Missing,
+    /// All its elements are this: others leave out what changes nothing.
+    All(f32),
+    /// It stays as it is: a file of this kind never has it.
+    Fresh,
+}
+
+impl Layout {
+    /// Whose names these are; `None` for names that nobody is known to give.
+    pub(super) fn of<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Option<Self> {
+        let has = |wanted: &str| names.clone().any(|name| name == wanted);
+        [
+            ("classification.output.weight", Self::Ghm),
+            ("bbox_head.retina_cls.weight", Self::Mmdetection),
+            ("head.classification_head.cls_logits.weight", Self::TorchvisionRetinaNet),
+            ("head.cls_score.weight", Self::Detectron2),
+            ("conv1.weight", Self::TorchvisionClassifier),
+            ("backbone.conv1.weight", Self::PrefixedClassifier),
+        ]
+        .into_iter()
+        .find_map(|(name, layout)| has(name).then_some(layout))
+    }
+
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ghm => "ghm",
+            Self::TorchvisionClassifier => "torchvision classifier",
+            Self::PrefixedClassifier => "classifier below `backbone.`",
+            Self::TorchvisionRetinaNet => "torchvision RetinaNet",
+            Self::Mmdetection => "mmdetection RetinaNet",
+            Self::Detectron2 => "Detectron2 RetinaNet",
+        }
+    }
+
+    /// Where our tensor `ours` comes from.
+    pub(super) fn source(self, ours: &str) -> Source {
+        let of = |names: Vec<String>| Source { names, otherwise: Otherwise::Missing };
+        if self == Self::Ghm {
+            return of(vec![ours.to_owned()]);
+        }
+        if let Some(name) = torchvision_name(ours) {
+            return of(vec![match self {
+                Self::TorchvisionRetinaNet => format!("backbone.body.{name}"),
+                Self::Mmdetection | Self::PrefixedClassifier => format!("backbone.{name}"),
+                Self::Detectron2 => detectron2_backbone(&name),
+                Self::Ghm | Self::TorchvisionClassifier => name,
+            }]);
+        }
+        let parts: Vec<&str> = ours.split('.').collect();
+        let names = match self {
+            Self::TorchvisionRetinaNet => torchvision_rest(&parts),
+            Self::Mmdetection => mmdetection_rest(&parts),
+            Self::Detectron2 => detectron2_rest(&parts),
+            Self::Ghm | Self::TorchvisionClassifier | Self::PrefixedClassifier => Vec::new(),
+        };
+        let otherwise = match (names.is_empty(), &parts[..]) {
+            (true, _) => Otherwise::Fresh,
+            // A convolution before a norm has no bias with others.
+            (false, [_, "tower", _, "bias"]) => Otherwise::All(0.0),
+            (false, _) => Otherwise::Missing,
+        };
+        Source { names, otherwise }
+    }
+
+    /// Whether a tensor of theirs is of no use to a detector.
+    pub(super) fn is_unused(self, theirs: &str) -> bool {
+        let classifier = matches!(self, Self::TorchvisionClassifier | Self::PrefixedClassifier);
+        let last = ["fc.", "head.fc.", "backbone.fc."];
+        theirs.ends_with("num_batches_tracked")
+            || (classifier && last.iter().any(|layer| theirs.starts_with(layer)))
+            || (self == Self::PrefixedClassifier && !theirs.starts_with("backbone."))
+            || (self == Self::Detectron2 && (theirs.starts_with("pixel_") || theirs.contains("anchor_generator")))
+    }
+
+    /// A setting that would make these go away, where one is known: tensors of a file that have no place, and those that it
+    /// lacks.
+    pub(super) fn hint(self, unexpected: &[String], missing: &[String]) -> Option<&'static str> {
+        let norms = |names: &[String]| {
+            let of_tower = |name: &String| match self {
+                Self::TorchvisionRetinaNet => name.contains("_head.conv.") && name.contains(".1."),
+                Self::Mmdetection => name.contains("_convs.") && name.contains(".gn."),
+                Self::Ghm => name.contains(".norms."),
+                _ => false,
+            };
+            names.iter().any(of_tower)
+        };
+        match (norms(unexpected), norms(missing)) {
+            (true, _) => Some("model.head_norm=group"),
+            (_, true) => Some("model.head_norm=none"),
+            _ => None,
+        }
+    }
+
+    /// For each anchor of a cell of ours, its place among theirs, where their order is another.
+    pub(super) fn anchor_order(self, config: &ModelConfig) -> Option<Vec<usize>> {
+        let (scales, ratios) = (config.anchors.scales.len(), config.anchors.ratios.len());
+        // Ours run over ratios and in a ratio over scales, Detectron2's the other way about.
+        let theirs = |ours: usize| ours % scales * ratios + ours / scales;
+        (self == Self::Detectron2).then(|| (0..scales * ratios).map(theirs).collect())
+    }
+}
+
+/// torchvision's names of pyramid and heads; older versions have fewer levels of them.
+fn torchvision_rest(parts: &[&str]) -> Vec<String> {
+    let head = |part: &str| format!("head.{part}_head");
+    match *parts {
+        ["fpn", "lateral", level, field] => nested("backbone.fpn.inner_blocks", level, field),
+        ["fpn", "output", level, field] => nested("backbone.fpn.layer_blocks", level, field),
+        ["fpn", extra, field] => vec![format!("backbone.fpn.extra_blocks.{extra}.{field}")],
+        [part, "tower", layer, field] => {
+            let place: usize = layer.parse().unwrap_or(0);
+            vec![format!("{}.conv.{layer}.0.{field}", head(part)), format!("{}.conv.{}.{field}", head(part), 2 * place)]
+        }
+        [part, "norms", layer, field] => vec![format!("{}.conv.{layer}.1.{field}", head(part))],
+        ["classification", "output", field] => vec![format!("{}.cls_logits.{field}", head("classification"))],
+        ["regression", "output", field] => vec![format!("{}.bbox_reg.{field}", head("regression"))],
+        _ => Vec::new(),
+    }
+}
+
+fn nested(blocks: &str, level: &str, field: &str) -> Vec<String> {
+    vec![format!("{blocks}.{level}.0.{field}"), format!("{blocks}.{level}.{field}")]
+}
+
+fn mmdetection_rest(parts: &[&str]) -> Vec<String> {
+    let short = |part: &str| if part == "classification" { "cls" } else { "reg" };
+    let name = match *parts {
+        ["fpn", "lateral", level, field] => format!("neck.lateral_convs.{level}.conv.{field}"),
+        ["fpn", "output", level, field] => format!("neck.fpn_convs.{level}.conv.{field}"),
+        ["fpn", "p6", field] => format!("neck.fpn_convs.3.conv.{field}"),
+        ["fpn", "p7", field] => format!("neck.fpn_convs.4.conv.{field}"),
+        [part, "tower", layer, field] => format!("bbox_head.{}_convs.{layer}.conv.{field}", short(part)),
+        [part, "norms", layer, field] => format!("bbox_head.{}_convs.{layer}.gn.{field}", short(part)),
+        [part, "output", field] => format!("bbox_head.retina_{}.{field}", short(part)),
+        _ => return Vec::new(),
+    };
+    vec![name]
+}
+
+/// `layer1.0.bn2.bias` as `backbone.bottom_up.res2.0.conv2.norm.bias`.
+fn detectron2_backbone(torchvision: &str) -> String {
+    let parts: Vec<&str> = torchvision.split('.').collect();
+    let place = match parts.as_slice() {
+        [layer, rest @ ..] if layer.starts_with("layer") => {
+            let stage: usize = layer["layer".len()..].parse().unwrap_or(0);
+            format!("res{}.{}", stage + 1, rest.join("."))
+        }
+        _ => format!("stem.{torchvision}"),
+    };
+    let place = place.replace("downsample.0.", "shortcut.").replace("downsample.1.", "shortcut.norm.");
+    let normed = (1..=3).fold(place, |place, n| place.replace(&format!("bn{n}."), &format!("conv{n}.norm.")));
+    format!("backbone.bottom_up.{normed}")
+}
+
+fn detectron2_rest(parts: &[&str]) -> Vec<String> {
+    let level = |index: &str| index.parse::<usize>().unwrap_or(0) + 3;
+    let short = |part: &str| if part == "classification" { "cls" } else { "bbox" };
+    match *parts {
+        ["fpn", "lateral", index, field] => vec![format!("backbone.fpn_lateral{}.{field}", level(index))],
+        ["fpn", "output", index, field] => vec![format!("backbone.fpn_output{}.{field}", level(index))],
+        ["fpn", extra, field] => vec![format!("backbone.top_block.{extra}.{field}")],
+        [part, "tower", layer, field] => {
+            // A convolution and its ReLU.
+            let place = 2 * layer.parse::<usize>().unwrap_or(0);
+            vec![format!("head.{}_subnet.{place}.{field}", short(part))]
+        }
+        ["classification", "output", field] => vec![format!("head.cls_score.{field}")],
+        ["regression", "output", field] => vec![format!("head.bbox_pred.{field}")],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first(layout: Layout, ours: &str) -> String {
+        layout.source(ours).names.swap_remove(0)
+    }
+
+    #[test]
+    fn names_of_every_part_are_those_of_the_libraries() {
+        use Layout::{Detectron2, Mmdetection, PrefixedClassifier, TorchvisionClassifier, TorchvisionRetinaNet};
+        for (layout, ours, theirs) in [
+            (TorchvisionClassifier, "backbone.stem.weight", "conv1.weight"),
+            (PrefixedClassifier, "backbone.stages.0.0.conv2.norm.bias", "backbone.layer1.0.bn2.bias"),
+            (TorchvisionRetinaNet, "backbone.stem.norm.running_var", "backbone.body.bn1.running_var"),
+            (TorchvisionRetinaNet, "fpn.lateral.2.bias", "backbone.fpn.inner_blocks.2.0.bias"),
+            (TorchvisionRetinaNet, "fpn.p6.weight", "backbone.fpn.extra_blocks.p6.weight"),
+            (TorchvisionRetinaNet, "regression.tower.3.weight", "head.regression_head.conv.3.0.weight"),
+            (TorchvisionRetinaNet, "classification.norms.1.bias", "head.classification_head.conv.1.1.bias"),
+            (TorchvisionRetinaNet, "classification.output.bias", "head.classification_head.cls_logits.bias"),
+            (Mmdetection, "backbone.stages.3.0.downsample.norm.weight", "backbone.layer4.0.downsample.1.weight"),
+            (Mmdetection, "fpn.output.1.weight", "neck.fpn_convs.1.conv.weight"),
+            (Mmdetection, "fpn.p7.bias", "neck.fpn_convs.4.conv.bias"),
+            (Mmdetection, "regression.tower.0.bias", "bbox_head.reg_convs.0.conv.bias"),
+            (Mmdetection, "classification.output.weight", "bbox_head.retina_cls.weight"),
+            (Detectron2, "backbone.stem.norm.weight", "backbone.bottom_up.stem.conv1.norm.weight"),
+            (Detectron2, "backbone.stages.1.0.downsample.weight", "backbone.bottom_up.res3.0.shortcut.weight"),
+            (Detectron2, "backbone.stages.2.5.conv3.norm.bias", "backbone.bottom_up.res4.5.conv3.norm.bias"),
+            (Detectron2, "fpn.lateral.0.weight", "backbone.fpn_lateral3.weight"),
+            (Detectron2, "regression.tower.2.weight", "head.bbox_subnet.4.weight"),
+            (Detectron2, "regression.output.bias", "head.bbox_pred.bias"),
+        ] {
+            assert_eq!(first(layout, ours), theirs, "{layout:?}");
+        }
+        let older = |ours| Layout::TorchvisionRetinaNet.source(ours).names.swap_remove(1);
+        assert_eq!(older("fpn.lateral.2.bias"), "backbone.fpn.inner_blocks.2.bias");
+        assert_eq!(older("regression.tower.3.weight"), "head.regression_head.conv.6.weight");
+    }
+
+    #[test]
+    fn anchors_of_detectron2_run_over_scales_first() {
+        let order = Layout::Detectron2.anchor_order(&ModelConfig::default()).unwrap();
+        assert_eq!(order, [0, 3, 6, 1, 4, 7, 2, 5, 8]);
+        assert_eq!(Layout::Mmdetection.anchor_order(&ModelConfig::default()), None);
+    }
+}

@@ -1,0 +1,137 @@
+//! Other people's checkpoints: real names, and files that are not what they say.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use ghm_detector::names::named_tensors;
+use ghm_detector::{Backbone, DetectorError, ExtraLevels, HeadNorm, Layout, ModelConfig, RetinaNet, load_weights};
+use safetensors::tensor::{Dtype, TensorView};
+
+/// Name and shape of every tensor of torchvision's models, by `fixtures/retinanet/generate.py`.
+fn torchvision() -> HashMap<String, HashMap<String, Vec<usize>>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/retinanet/names.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A file of zeros under these names, half precision.
+fn zeros(names: &HashMap<String, Vec<usize>>, folder: &Path) -> PathBuf {
+    let longest = names.values().map(|shape| shape.iter().product::<usize>()).max().unwrap();
+    let bytes = vec![0u8; 2 * longest];
+    let view = |(name, shape): (&String, &Vec<usize>)| {
+        let length = 2 * shape.iter().product::<usize>();
+        (name.clone(), TensorView::new(Dtype::F16, shape.clone(), &bytes[..length]).unwrap())
+    };
+    let path = folder.join("zeros.safetensors");
+    std::fs::write(&path, safetensors::serialize(names.iter().map(view), None).unwrap()).unwrap();
+    path
+}
+
+#[test]
+fn every_tensor_of_torchvisions_models_finds_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = torchvision();
+    let v1 = ModelConfig { extra_levels: ExtraLevels::P5, ..ModelConfig::default() };
+    let v2 = ModelConfig { head_norm: HeadNorm::Group, ..ModelConfig::default() };
+    let of = |backbone| ModelConfig { backbone, ..ModelConfig::default() };
+    for (name, config, layout) in [
+        ("retinanet", v1, Layout::TorchvisionRetinaNet),
+        ("retinanet_v2", v2, Layout::TorchvisionRetinaNet),
+        ("resnet18", of(Backbone::Resnet18), Layout::TorchvisionClassifier),
+        ("resnext50_32x4d", of(Backbone::Resnext50_32x4d), Layout::TorchvisionClassifier),
+    ] {
+        let path = zeros(&all[name], folder.path());
+        let network = RetinaNet::new(&config, 91, 0, &Device::flex()).unwrap();
+        let (loaded, report) = load_weights(network, &path, &config).unwrap();
+        let whole = layout == Layout::TorchvisionRetinaNet;
+        assert_eq!((report.layout, report.other_classes, report.fresh.is_empty()), (layout, None, whole), "{name}");
+        let counters = all[name].keys().filter(|key| key.ends_with("num_batches_tracked")).count();
+        let last = if whole { 0 } else { 2 };
+        assert_eq!(
+            (report.unused.len(), report.loaded),
+            (counters + last, all[name].len() - counters - last),
+            "{name}"
+        );
+        for tensor in named_tensors(&loaded).iter().filter(|t| whole || t.name.starts_with("backbone.")) {
+            assert!(tensor.values.iter().all(|value| *value == 0.0), "{name}: {} was not loaded", tensor.name);
+        }
+    }
+}
+
+fn refused(bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hostile.pth");
+    std::fs::write(&path, bytes).unwrap();
+    let config = ModelConfig { backbone: Backbone::Resnet18, channels: 8, head_depth: 1, ..ModelConfig::default() };
+    let network = RetinaNet::new(&config, 2, 0, &Device::flex()).unwrap();
+    let error = load_weights(network, &path, &config).unwrap_err();
+    assert!(matches!(error, DetectorError::NotWeights { .. } | DetectorError::Mismatch { .. }), "{error:?}");
+    assert!(error.to_string().contains("hostile.pth"), "{error}");
+    error.to_string()
+}
+
+/// A pickle of protocol 2 that calls `posix.system` with a command.
+fn calling_system(command: &str) -> Vec<u8> {
+    let mut bytes = b"\x80\x02cposix\nsystem\n".to_vec();
+    bytes.extend([b"X", &(command.len() as u32).to_le_bytes()[..], command.as_bytes(), b"\x85R."].concat());
+    bytes
+}
+
+/// A zip of one stored entry, as `torch.save` makes them, with a size of its own choice in its headers.
+fn zip(name: &str, content: &[u8], declared: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let sizes = [declared.to_le_bytes(), declared.to_le_bytes()].concat();
+    let names = [(name.len() as u16).to_le_bytes(), 0u16.to_le_bytes()].concat();
+    bytes.extend(
+        [b"PK\x03\x04", &[20, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[0; 4], &sizes, &names, name.as_bytes(), content]
+            .concat(),
+    );
+    let directory = bytes.len() as u32;
+    let head = [b"PK\x01\x02", &[20, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[0; 4], &sizes, &names].concat();
+    bytes.extend([&head[..], &[0; 12], &0u32.to_le_bytes(), name.as_bytes()].concat());
+    let length = bytes.len() as u32 - directory;
+    let tail = [&[0; 4][..], &[1, 0, 1, 0], &length.to_le_bytes(), &directory.to_le_bytes(), &[0, 0]].concat();
+    bytes.extend([b"PK\x05\x06", &tail[..]].concat());
+    bytes
+}
+
+fn safetensors(header: &str, data: &[u8]) -> Vec<u8> {
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), data].concat()
+}
+
+#[test]
+fn corrupt_and_hostile_files_are_refused_and_nothing_in_them_is_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let witness = folder.path().join("witness");
+    let command = format!("touch {}", witness.display());
+    let good = {
+        let names = HashMap::from([("conv1.weight".to_owned(), vec![64, 3, 7, 7])]);
+        std::fs::read(zeros(&names, folder.path())).unwrap()
+    };
+    let tensor = |shape: &str, end: usize| {
+        format!("{{\"conv1.weight\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":[0,{end}]}}}}")
+    };
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("empty", Vec::new()),
+        ("text", b"these are no weights".to_vec()),
+        ("cut safetensors", good[..good.len() / 2].to_vec()),
+        ("header longer than the file", [&u32::MAX.to_le_bytes()[..], &[0; 4], b"{}"].concat()),
+        ("shape that overflows", safetensors(&tensor("[4294967296,4294967296,3,3]", 16), &[0; 16])),
+        ("shape that lies about its data", safetensors(&tensor("[64,3,7,7]", 16), &[0; 16])),
+        ("wrong shape", safetensors(&tensor("[2,2]", 16), &[0; 16])),
+        ("integers", safetensors(&tensor("[2,2]", 16).replace("F32", "I32"), &[0; 16])),
+        ("pickle that calls os.system", calling_system(&command)),
+        ("zip whose pickle calls os.system", {
+            let pickle = calling_system(&command);
+            zip("archive/data.pkl", &pickle, pickle.len() as u32)
+        }),
+        ("zip whose pickle claims 4 GB", zip("archive/data.pkl", b"\x80\x02}.", u32::MAX - 1)),
+        ("zip without a pickle", zip("archive/version", b"3", 1)),
+        ("cut zip", zip("archive/data.pkl", b"\x80\x02}.", 4)[..40].to_vec()),
+        ("pickle that ends in the middle", b"\x80\x02}q\x00X\xff\xff\xff\x7fconv1".to_vec()),
+    ];
+    for (what, bytes) in cases {
+        println!("{what}: {}", refused(&bytes).lines().next().unwrap());
+        assert!(!witness.exists(), "{what}: it was run");
+    }
+}
