@@ -16,11 +16,16 @@ fn torchvision() -> HashMap<String, HashMap<String, Vec<usize>>> {
 
 /// A file of zeros under these names, half precision.
 fn zeros(names: &HashMap<String, Vec<usize>>, folder: &Path) -> PathBuf {
+    of_type(Dtype::F16, names, folder)
+}
+
+fn of_type(dtype: Dtype, names: &HashMap<String, Vec<usize>>, folder: &Path) -> PathBuf {
+    let size = dtype.bitsize() / 8;
     let longest = names.values().map(|shape| shape.iter().product::<usize>()).max().unwrap();
-    let bytes = vec![0u8; 2 * longest];
+    let bytes = vec![0u8; size * longest];
     let view = |(name, shape): (&String, &Vec<usize>)| {
-        let length = 2 * shape.iter().product::<usize>();
-        (name.clone(), TensorView::new(Dtype::F16, shape.clone(), &bytes[..length]).unwrap())
+        let length = size * shape.iter().product::<usize>();
+        (name.clone(), TensorView::new(dtype, shape.clone(), &bytes[..length]).unwrap())
     };
     let path = folder.join("zeros.safetensors");
     std::fs::write(&path, safetensors::serialize(names.iter().map(view), None).unwrap()).unwrap();
@@ -58,13 +63,16 @@ fn every_tensor_of_torchvisions_models_finds_its_place() {
     }
 }
 
+fn small() -> ModelConfig {
+    ModelConfig { backbone: Backbone::Resnet18, channels: 8, head_depth: 1, ..ModelConfig::default() }
+}
+
 fn refused(bytes: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hostile.pth");
     std::fs::write(&path, bytes).unwrap();
-    let config = ModelConfig { backbone: Backbone::Resnet18, channels: 8, head_depth: 1, ..ModelConfig::default() };
-    let network = RetinaNet::new(&config, 2, 0, &Device::flex()).unwrap();
-    let error = load_weights(network, &path, &config).unwrap_err();
+    let network = RetinaNet::new(&small(), 2, 0, &Device::flex()).unwrap();
+    let error = load_weights(network, &path, &small()).unwrap_err();
     assert!(matches!(error, DetectorError::NotWeights { .. } | DetectorError::Mismatch { .. }), "{error:?}");
     assert!(error.to_string().contains("hostile.pth"), "{error}");
     error.to_string()
@@ -88,7 +96,7 @@ fn zip(name: &str, content: &[u8], declared: u32) -> Vec<u8> {
     );
     let directory = bytes.len() as u32;
     let head = [b"PK\x01\x02", &[20, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[0; 4], &sizes, &names].concat();
-    bytes.extend([&head[..], &[0; 12], &0u32.to_le_bytes(), name.as_bytes()].concat());
+    bytes.extend([&head[..], &[0; 10], &0u32.to_le_bytes(), name.as_bytes()].concat());
     let length = bytes.len() as u32 - directory;
     let tail = [&[0; 4][..], &[1, 0, 1, 0], &length.to_le_bytes(), &directory.to_le_bytes(), &[0, 0]].concat();
     bytes.extend([b"PK\x05\x06", &tail[..]].concat());
@@ -111,27 +119,38 @@ fn corrupt_and_hostile_files_are_refused_and_nothing_in_them_is_run() {
     let tensor = |shape: &str, end: usize| {
         format!("{{\"conv1.weight\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":[0,{end}]}}}}")
     };
-    let cases: Vec<(&str, Vec<u8>)> = vec![
-        ("empty", Vec::new()),
-        ("text", b"these are no weights".to_vec()),
-        ("cut safetensors", good[..good.len() / 2].to_vec()),
-        ("header longer than the file", [&u32::MAX.to_le_bytes()[..], &[0; 4], b"{}"].concat()),
-        ("shape that overflows", safetensors(&tensor("[4294967296,4294967296,3,3]", 16), &[0; 16])),
-        ("shape that lies about its data", safetensors(&tensor("[64,3,7,7]", 16), &[0; 16])),
-        ("wrong shape", safetensors(&tensor("[2,2]", 16), &[0; 16])),
-        ("integers", safetensors(&tensor("[2,2]", 16).replace("F32", "I32"), &[0; 16])),
-        ("pickle that calls os.system", calling_system(&command)),
-        ("zip whose pickle calls os.system", {
+    let cases: Vec<(&str, &str, Vec<u8>)> = vec![
+        ("empty", "not a PyTorch", Vec::new()),
+        ("text", "not a PyTorch", b"these are no weights".to_vec()),
+        ("cut safetensors", "safetensors", good[..good.len() / 2].to_vec()),
+        ("header longer than the file", "not a PyTorch", [&u32::MAX.to_le_bytes()[..], &[0; 4], b"{}"].concat()),
+        ("shape that overflows", "overflow", safetensors(&tensor("[4294967296,4294967296,3,3]", 16), &[0; 16])),
+        ("shape that lies about its data", "invalid shape", safetensors(&tensor("[64,3,7,7]", 16), &[0; 16])),
+        ("wrong shape", "[2, 2] in the file", safetensors(&tensor("[2,2]", 16), &[0; 16])),
+        ("integers", "I32", {
+            // Of a whole backbone the first tensor that is read.
+            let network = RetinaNet::new(&small(), 2, 0, &Device::flex()).unwrap();
+            let tensors = named_tensors(&network).into_iter();
+            let shapes: HashMap<String, Vec<usize>> = tensors.map(|tensor| (tensor.name, tensor.shape)).collect();
+            std::fs::read(of_type(Dtype::I32, &shapes, folder.path())).unwrap()
+        }),
+        ("pickle that calls os.system", "posix.system", calling_system(&command)),
+        ("zip whose pickle calls os.system", "posix.system", {
             let pickle = calling_system(&command);
             zip("archive/data.pkl", &pickle, pickle.len() as u32)
         }),
-        ("zip whose pickle claims 4 GB", zip("archive/data.pkl", b"\x80\x02}.", u32::MAX - 1)),
-        ("zip without a pickle", zip("archive/version", b"3", 1)),
-        ("cut zip", zip("archive/data.pkl", b"\x80\x02}.", 4)[..40].to_vec()),
-        ("pickle that ends in the middle", b"\x80\x02}q\x00X\xff\xff\xff\x7fconv1".to_vec()),
+        ("zip whose pickle claims 4 GB", "4294967294", zip("archive/data.pkl", b"\x80\x02}.", u32::MAX - 1)),
+        ("zip without a pickle", "No data.pkl", zip("archive/version", b"3", 1)),
+        ("cut zip", "Zip", zip("archive/data.pkl", b"\x80\x02}.", 4)[..40].to_vec()),
+        (
+            "pickle that ends in the middle",
+            "expected 2147483647 bytes",
+            b"\x80\x02}q\x00X\xff\xff\xff\x7fconv1".to_vec(),
+        ),
     ];
-    for (what, bytes) in cases {
-        println!("{what}: {}", refused(&bytes).lines().next().unwrap());
+    for (what, reason, bytes) in cases {
+        let message = refused(&bytes);
+        assert!(message.contains(reason), "{what}: {message}");
         assert!(!witness.exists(), "{what}: it was run");
     }
 }
