@@ -8,6 +8,19 @@ use crate::Bbox;
 /// The first pyramid level; level `l` of a list stands for P(3 + l), with a stride of `8 << l` pixels.
 pub const FIRST_STRIDE: usize = 8;
 
+/// How anchors are brought to whole pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rounding {
+    /// Not at all.
+    #[default]
+    None,
+    /// As torchvision has them, for weights that were trained with it: sides are cut to whole pixels before the ratio is
+    /// applied, edges rounded after it (halves to even); a level's stride is the input's side over the map's, cut to whole
+    /// pixels, which above P5 can be a little less than a power of two.
+    Torchvision,
+}
+
 /// Shapes of the anchors.
 ///
 /// The defaults are RetinaNet's (Lin et al. 2017, section 4): 32 px at P3, doubled at every level, scales
@@ -21,11 +34,14 @@ pub struct AnchorConfig {
     pub scales: Vec<f32>,
     /// Height divided by width; the area stays that of the square.
     pub ratios: Vec<f32>,
+    /// How they are brought to whole pixels.
+    pub rounding: Rounding,
 }
 
 impl Default for AnchorConfig {
     fn default() -> Self {
-        Self { base_size: 32.0, scales: (0..3).map(|i| (i as f32 / 3.0).exp2()).collect(), ratios: vec![0.5, 1.0, 2.0] }
+        let scales = (0..3).map(|i| (i as f32 / 3.0).exp2()).collect();
+        Self { base_size: 32.0, scales, ratios: vec![0.5, 1.0, 2.0], rounding: Rounding::None }
     }
 }
 
@@ -71,26 +87,40 @@ impl AnchorConfig {
         FIRST_STRIDE << level
     }
 
-    /// Anchors of level index `level` on a map of `rows x columns` cells, in input pixels.
+    /// Anchors of level index `level` of a pyramid whose levels have `maps`, rows and columns of cells each from P3 on, in
+    /// input pixels.
     ///
     /// # Shapes
     /// `[rows * columns * per_cell]`, cell by cell in reading order; in a cell by ratio, then by scale. Cell
     /// `(row, column)` has its anchors' centre at `(column, row) * stride`.
-    pub fn level_anchors(&self, level: usize, rows: usize, columns: usize) -> Vec<Bbox> {
-        let anchors = self.level(level, columns);
+    pub fn level_anchors(&self, level: usize, maps: &[[usize; 2]]) -> Vec<Bbox> {
+        let anchors = self.level(level, maps);
+        let [rows, columns] = maps[level];
         (0..rows * columns * self.per_cell()).map(|index| anchors.at(index)).collect()
     }
 
-    /// The same one by one, for a map of any number of rows.
-    pub fn level(&self, level: usize, columns: usize) -> LevelAnchors {
-        LevelAnchors { shapes: self.shapes(level), columns, stride: Self::stride(level) as f32 }
+    /// The same one by one.
+    pub fn level(&self, level: usize, maps: &[[usize; 2]]) -> LevelAnchors {
+        let map = maps[level];
+        let strides = match self.rounding {
+            Rounding::None => [Self::stride(level); 2],
+            Rounding::Torchvision => [0, 1].map(|axis| maps[0][axis] * FIRST_STRIDE / map[axis].max(1)),
+        };
+        LevelAnchors { shapes: self.shapes(level), columns: map[1], strides: strides.map(|stride| stride as f32) }
     }
 
     fn shapes(&self, level: usize) -> Vec<(f32, f32)> {
         let side = self.base_size * (1u32 << level) as f32;
         let of_ratio = |ratio: f32| {
             let root = ratio.sqrt();
-            self.scales.iter().map(move |scale| (side * scale / root, side * scale * root))
+            self.scales.iter().map(move |scale| match self.rounding {
+                Rounding::None => (side * scale / root, side * scale * root),
+                Rounding::Torchvision => {
+                    let whole = |side: f32| 2.0 * (side / 2.0).round_ties_even();
+                    let side = (side * scale).floor();
+                    (whole(side / root), whole(side * root))
+                }
+            })
         };
         self.ratios.iter().flat_map(|&ratio| of_ratio(ratio)).collect()
     }
@@ -102,7 +132,8 @@ pub struct LevelAnchors {
     /// Width and height of those of a cell.
     shapes: Vec<(f32, f32)>,
     columns: usize,
-    stride: f32,
+    /// Down and across.
+    strides: [f32; 2],
 }
 
 impl LevelAnchors {
@@ -111,7 +142,7 @@ impl LevelAnchors {
         let (cell, shape) = (index / self.shapes.len(), index % self.shapes.len());
         let (row, column) = (cell / self.columns, cell % self.columns);
         let (width, height) = self.shapes[shape];
-        Bbox::from_center(column as f32 * self.stride, row as f32 * self.stride, width, height)
+        Bbox::from_center(column as f32 * self.strides[1], row as f32 * self.strides[0], width, height)
     }
 }
 
@@ -121,7 +152,7 @@ mod tests {
 
     #[test]
     fn defaults_give_nine_anchors_a_cell_with_retinanets_areas() {
-        let anchors = AnchorConfig::default().level_anchors(1, 2, 3);
+        let anchors = AnchorConfig::default().level_anchors(1, &[[4, 6], [2, 3]]);
         assert_eq!(anchors.len(), 2 * 3 * 9);
         let areas: Vec<f32> = anchors[..3].iter().map(|a| a.area().sqrt()).collect();
         for (area, expected) in areas.iter().zip([64.0, 80.634_94, 101.593_67]) {
@@ -131,17 +162,43 @@ mod tests {
 
     #[test]
     fn cells_are_in_reading_order_one_stride_apart() {
-        let config = AnchorConfig { base_size: 16.0, scales: vec![1.0], ratios: vec![1.0] };
-        let anchors = config.level_anchors(0, 2, 2);
+        let config = AnchorConfig { base_size: 16.0, scales: vec![1.0], ratios: vec![1.0], ..AnchorConfig::default() };
+        let anchors = config.level_anchors(0, &[[2, 2]]);
         let centers: Vec<(f32, f32)> = anchors.iter().map(|a| a.center()).collect();
         assert_eq!(centers, [(0.0, 0.0), (8.0, 0.0), (0.0, 8.0), (8.0, 8.0)]);
     }
 
     #[test]
     fn ratio_is_height_over_width() {
-        let config = AnchorConfig { base_size: 32.0, scales: vec![1.0], ratios: vec![2.0] };
-        let anchor = config.level_anchors(0, 1, 1)[0];
+        let config = AnchorConfig { base_size: 32.0, scales: vec![1.0], ratios: vec![2.0], ..AnchorConfig::default() };
+        let anchor = config.level_anchors(0, &[[1, 1]])[0];
         assert!((anchor.height() / anchor.width() - 2.0).abs() < 1e-5);
+    }
+
+    /// torchvision 0.29's `_default_anchorgen` for a picture of 1088x800: the first of P3's shapes and scales, and of every
+    /// level the first and the last anchor of the last cell. P6 and P7 have 13 and 7 rows, which do not divide 800.
+    #[test]
+    fn with_torchvisions_rounding_anchors_are_torchvisions() {
+        let config = AnchorConfig { rounding: Rounding::Torchvision, ..AnchorConfig::default() };
+        let maps = [[100, 136], [50, 68], [25, 34], [13, 17], [7, 9]];
+        let first = config.level_anchors(0, &maps);
+        let halves = [(23.0, 11.0), (28.0, 14.0), (35.0, 18.0), (16.0, 16.0), (20.0, 20.0), (25.0, 25.0), (11.0, 23.0)];
+        for (anchor, (x, y)) in first.iter().zip(halves) {
+            assert_eq!(*anchor, Bbox::new(-x, -y, x, y));
+        }
+        let expected = [
+            ([1057.0, 781.0, 1103.0, 803.0], [1062.0, 757.0, 1098.0, 827.0]),
+            ([1027.0, 761.0, 1117.0, 807.0], [1036.0, 713.0, 1108.0, 855.0]),
+            ([965.0, 723.0, 1147.0, 813.0], [984.0, 624.0, 1128.0, 912.0]),
+            ([843.0, 641.0, 1205.0, 823.0], [880.0, 445.0, 1168.0, 1019.0]),
+            ([598.0, 503.0, 1322.0, 865.0], [673.0, 110.0, 1247.0, 1258.0]),
+        ];
+        for (level, (start, end)) in expected.into_iter().enumerate() {
+            let anchors = config.level_anchors(level, &maps);
+            let bbox = |[x1, y1, x2, y2]: [f32; 4]| Bbox::new(x1, y1, x2, y2);
+            let last = &anchors[anchors.len() - 9..];
+            assert_eq!((last[0], last[8]), (bbox(start), bbox(end)), "P{}", level + 3);
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! ```
 //! use ghm_boxes::{AnchorConfig, Bbox, DeltaCoder, Label, MatchConfig, match_anchors};
 //!
-//! let anchors = AnchorConfig::default().level_anchors(0, 4, 4); // P3 of a 32x32 picture
+//! let anchors = AnchorConfig::default().level_anchors(0, &[[4, 4]]); // P3 of a 32x32 picture
 //! let object = Bbox::new(2.0, 3.0, 30.0, 28.0);
 //! let labels = match_anchors(&anchors, &[object], &[], &MatchConfig::default());
 //! let coder = DeltaCoder::default();
@@ -29,7 +29,7 @@ pub mod coder;
 pub mod matching;
 pub mod nms;
 
-pub use anchors::{AnchorConfig, AnchorError, LevelAnchors};
+pub use anchors::{AnchorConfig, AnchorError, LevelAnchors, Rounding};
 pub use bbox::Bbox;
 pub use coder::DeltaCoder;
 pub use matching::{Label, MatchConfig, MatchError, match_anchors};

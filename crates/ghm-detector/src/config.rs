@@ -101,6 +101,8 @@ pub struct ModelConfig {
     pub channels: usize,
     /// What P6 is computed from.
     pub extra_levels: ExtraLevels,
+    /// Whether P7 is computed from P6 after a ReLU (Lin et al. 2017); mmdetection, and so the released GHM code, has none.
+    pub extra_relu: bool,
     /// 3x3 convolutions in each tower.
     pub head_depth: usize,
     /// Normalisation in the towers.
@@ -128,6 +130,7 @@ impl Default for ModelConfig {
             precision: Precision::F32,
             channels: 256,
             extra_levels: ExtraLevels::C5,
+            extra_relu: true,
             head_depth: 4,
             head_norm: HeadNorm::None,
             prior: 0.01,

@@ -20,12 +20,11 @@ pub fn decode(config: &ModelConfig, output: Output, content_sizes: &[(usize, usi
         .logits
         .into_iter()
         .zip(output.deltas)
-        .zip(maps)
         .enumerate()
-        .map(|(level, ((logits, deltas), [rows, columns]))| Level {
+        .map(|(level, (logits, deltas))| Level {
             classes: logits.dims()[2],
-            count: rows * columns * config.anchors.per_cell(),
-            anchors: config.anchors.level(level, columns),
+            count: maps[level][0] * maps[level][1] * config.anchors.per_cell(),
+            anchors: config.anchors.level(level, &maps),
             logits: host(logits),
             deltas: host(deltas),
         })
@@ -120,7 +119,7 @@ mod tests {
     }
 
     fn config() -> ModelConfig {
-        let anchors = AnchorConfig { base_size: 8.0, scales: vec![1.0], ratios: vec![1.0] };
+        let anchors = AnchorConfig { base_size: 8.0, scales: vec![1.0], ratios: vec![1.0], ..AnchorConfig::default() };
         ModelConfig { anchors, ..ModelConfig::default() }
     }
 

@@ -19,6 +19,8 @@ pub struct Fpn {
     p7: Conv,
     #[module(skip)]
     extra: ExtraLevels,
+    #[module(skip)]
+    extra_relu: bool,
 }
 
 impl Fpn {
@@ -36,7 +38,8 @@ impl Fpn {
             ExtraLevels::C5 => inputs[2],
             ExtraLevels::P5 => channels,
         };
-        Self { lateral, output, p6: conv(p6_input, 3, 2), p7: conv(channels, 3, 2), extra: config.extra_levels }
+        let (p6, p7) = (conv(p6_input, 3, 2), conv(channels, 3, 2));
+        Self { lateral, output, p6, p7, extra: config.extra_levels, extra_relu: config.extra_relu }
     }
 
     /// C3, C4, C5 to P3, ..., P7, all with the pyramid's channels; strides 8 to 128.
@@ -54,7 +57,8 @@ impl Fpn {
             ExtraLevels::P5 => p5.clone(),
         };
         let p6 = self.p6.forward(p6_input, None, Activation::None);
-        let p7 = self.p7.forward(relu(p6.clone()), None, Activation::None);
+        let p7_input = if self.extra_relu { relu(p6.clone()) } else { p6.clone() };
+        let p7 = self.p7.forward(p7_input, None, Activation::None);
         [p3, p4, p5, p6, p7]
     }
 
@@ -80,4 +84,26 @@ impl Fpn {
 fn upsample(x: Tensor<4>) -> Tensor<4> {
     let [n, c, h, w] = x.dims();
     x.reshape([n, c, h, 1, w, 1]).expand([n, c, h, 2, w, 2]).reshape([n, c, 2 * h, 2 * w])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Distribution, TensorData};
+    use rand::SeedableRng;
+
+    fn outputs(extra_relu: bool) -> Vec<TensorData> {
+        let device = Device::flex();
+        let config = ModelConfig { channels: 8, extra_relu, ..ModelConfig::default() };
+        let fpn = Fpn::new(&config, &mut ChaCha8Rng::seed_from_u64(1), &device);
+        device.seed(2);
+        let map = |channels, side| Tensor::random([1, channels, side, side], Distribution::Normal(0.0, 1.0), &device);
+        fpn.forward([map(512, 16), map(1024, 8), map(2048, 4)]).into_iter().map(|level| level.into_data()).collect()
+    }
+
+    #[test]
+    fn the_relu_before_p7_changes_p7_alone() {
+        let (with, without) = (outputs(true), outputs(false));
+        assert!(with[..4] == without[..4] && with[4] != without[4]);
+    }
 }

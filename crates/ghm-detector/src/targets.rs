@@ -38,8 +38,7 @@ pub struct Targets {
 ///
 /// Background anchors of cells beyond a picture's own content are left out: they look at padding.
 pub fn assign(config: &ModelConfig, maps: &[[usize; 2]], truths: &[ImageTruth]) -> Targets {
-    let levels: Vec<Vec<Bbox>> =
-        maps.iter().enumerate().map(|(l, [rows, columns])| config.anchors.level_anchors(l, *rows, *columns)).collect();
+    let levels: Vec<Vec<Bbox>> = (0..maps.len()).map(|level| config.anchors.level_anchors(level, maps)).collect();
     let anchors: Vec<Bbox> = levels.iter().flatten().copied().collect();
     let pictures: Vec<Picture> = truths.par_iter().map(|truth| label(config, maps, &anchors, truth)).collect();
     let mut targets = Targets::default();
@@ -106,7 +105,7 @@ mod tests {
     use ghm_boxes::AnchorConfig;
 
     fn config() -> ModelConfig {
-        let anchors = AnchorConfig { base_size: 16.0, scales: vec![1.0], ratios: vec![1.0] };
+        let anchors = AnchorConfig { base_size: 16.0, scales: vec![1.0], ratios: vec![1.0], ..AnchorConfig::default() };
         ModelConfig { anchors, ..ModelConfig::default() }
     }
 

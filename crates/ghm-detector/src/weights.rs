@@ -29,6 +29,9 @@ pub struct WeightsReport {
     pub fresh: Vec<String>,
     /// Classes of the file's detector, where they are not the network's.
     pub other_classes: Option<usize>,
+    /// Settings, as `key=value` of `model`, under which the network would compute what the file's own library does; without
+    /// them its boxes are a little off.
+    pub advice: Vec<&'static str>,
 }
 
 /// Loads what another network learned: a classifier's backbone, or a whole RetinaNet, of torchvision, mmdetection,
@@ -140,7 +143,9 @@ fn load(
     }
     ready.extend(found.constant.into_iter().map(|(ours, value)| (ours.name, vec![value; ours.values.len()])));
     let network = replace_tensors(network, |name| ready.remove(name));
-    let report = WeightsReport { layout, loaded, unused, fresh: found.fresh, other_classes: found.other_classes };
+    let advice = config.map_or(Vec::new(), |config| layout.advice(config));
+    let report =
+        WeightsReport { layout, loaded, unused, fresh: found.fresh, other_classes: found.other_classes, advice };
     Ok((network, report))
 }
 

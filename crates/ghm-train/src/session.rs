@@ -349,6 +349,9 @@ fn loaded_note(path: &Path, report: &WeightsReport) -> String {
     if let Some(classes) = report.other_classes {
         note += &format!("; it has {classes} classes: the last layer starts fresh");
     }
+    if !report.advice.is_empty() {
+        note += &format!("; to compute as there set {}", report.advice.join(" "));
+    }
     // Every norm of a PyTorch file has a counter.
     let unused: Vec<&str> =
         report.unused.iter().map(String::as_str).filter(|n| !n.ends_with("num_batches_tracked")).collect();

@@ -1,5 +1,7 @@
 //! How others name the tensors of the same network.
 
+use ghm_boxes::Rounding;
+
 use crate::config::ModelConfig;
 use crate::names::torchvision_name;
 
@@ -105,6 +107,25 @@ impl Layout {
             || (classifier && last.iter().any(|layer| theirs.starts_with(layer)))
             || (self == Self::PrefixedClassifier && !theirs.starts_with("backbone."))
             || (self == Self::Detectron2 && (theirs.starts_with("pixel_") || theirs.contains("anchor_generator")))
+    }
+
+    /// Settings that the library has and a network has not.
+    pub(super) fn advice(self, config: &ModelConfig) -> Vec<&'static str> {
+        let whole_pixels = config.anchors.rounding == Rounding::Torchvision;
+        let wanted = match self {
+            Self::TorchvisionRetinaNet => vec![
+                (!config.extra_relu, "model.extra_relu=true"),
+                (!whole_pixels, "model.anchors.rounding=torchvision"),
+            ],
+            Self::Detectron2 => {
+                vec![(!config.extra_relu, "model.extra_relu=true"), (whole_pixels, "model.anchors.rounding=none")]
+            }
+            Self::Mmdetection => {
+                vec![(config.extra_relu, "model.extra_relu=false"), (whole_pixels, "model.anchors.rounding=none")]
+            }
+            Self::Ghm | Self::TorchvisionClassifier | Self::PrefixedClassifier => Vec::new(),
+        };
+        wanted.into_iter().filter_map(|(differs, setting)| differs.then_some(setting)).collect()
     }
 
     /// A setting that would make these go away, where one is known: tensors of a file that have no place, and those that it
@@ -242,6 +263,16 @@ mod tests {
         let older = |ours| Layout::TorchvisionRetinaNet.source(ours).names.swap_remove(1);
         assert_eq!(older("fpn.lateral.2.bias"), "backbone.fpn.inner_blocks.2.bias");
         assert_eq!(older("regression.tower.3.weight"), "head.regression_head.conv.6.weight");
+    }
+
+    #[test]
+    fn the_settings_of_a_library_are_advised_where_the_network_has_others() {
+        let ours = ModelConfig::default();
+        assert_eq!(Layout::Mmdetection.advice(&ours), ["model.extra_relu=false"]);
+        assert_eq!(Layout::TorchvisionRetinaNet.advice(&ours), ["model.anchors.rounding=torchvision"]);
+        let mmdetection = ModelConfig { extra_relu: false, ..ours.clone() };
+        assert!(Layout::Mmdetection.advice(&mmdetection).is_empty() && Layout::Detectron2.advice(&ours).is_empty());
+        assert!(Layout::TorchvisionClassifier.advice(&mmdetection).is_empty());
     }
 
     #[test]
