@@ -4,14 +4,19 @@
 //! with the stride of the other style they are off by 5e-2 and more.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use ghm_boxes::AnchorConfig;
+use ghm_boxes::{AnchorConfig, Bbox, Rounding};
 use ghm_detector::names::{named_tensors, replace_tensors};
-use ghm_detector::{Backbone, ExtraLevels, HeadNorm, LEVELS, ModelConfig, NormKind, Output, RetinaNet, Style};
+use ghm_detector::{
+    Backbone, ExtraLevels, HeadNorm, LEVELS, ModelConfig, NormKind, Output, PredictConfig, RetinaNet, Style, decode,
+    load_weights,
+};
 use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::fixture::{fixture, torchvision};
 
 /// Of the largest output of a level.
 const TOLERANCE: f32 = 1e-4;
@@ -64,18 +69,23 @@ fn outputs(network: &RetinaNet, device: &Device) -> Output {
     network.forward(Tensor::from_data(pixels, device))
 }
 
-fn assert_outputs(case: &str, output: Output) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/retinanet/outputs.safetensors");
+/// Shape and numbers of a tensor of the golden file.
+fn golden(name: &str) -> (Vec<usize>, Vec<f32>) {
+    let path = fixture("outputs.safetensors");
     let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let golden = SafeTensors::deserialize(&bytes).unwrap();
+    let tensor = golden.tensor(name).unwrap();
+    let values = tensor.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    (tensor.shape().to_vec(), values)
+}
+
+fn assert_outputs(case: &str, output: Output) {
     for (kind, levels) in [("logits", output.logits), ("deltas", output.deltas)] {
         assert_eq!(levels.len(), LEVELS);
         for (level, found) in levels.into_iter().enumerate() {
             let name = format!("{case}.{kind}.{level}");
-            let expected = golden.tensor(&name).unwrap();
-            assert_eq!(found.dims().as_slice(), expected.shape(), "{name}");
-            let expected: Vec<f32> =
-                expected.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+            let (shape, expected) = golden(&name);
+            assert_eq!(found.dims().as_slice(), shape, "{name}");
             let found: Vec<f32> = found.into_data().try_into_vec().unwrap();
             assert_close(&found, &expected, &name);
         }
@@ -124,6 +134,68 @@ fn a_resnext50_gives_the_outputs_of_torchvision() {
     let device = Device::flex();
     let network = network(&config(Backbone::Resnext50_32x4d, Style::Pytorch), &device);
     assert_outputs("resnext50_32x4d", outputs(&network, &device));
+}
+
+/// torchvision's own RetinaNet of a version, small, from its own names, and the settings that it has.
+fn whole(version: usize, device: &Device) -> (ModelConfig, RetinaNet) {
+    let anchors = AnchorConfig { rounding: Rounding::Torchvision, ..AnchorConfig::default() };
+    let predict = PredictConfig { score: 0.3, nms_iou: 0.5, candidates: 200, max_detections: 60 };
+    let (extra_levels, head_norm) =
+        if version == 1 { (ExtraLevels::P5, HeadNorm::None) } else { (ExtraLevels::C5, HeadNorm::Group) };
+    let small = ModelConfig { backbone: Backbone::Resnet18, channels: 64, anchors, predict, ..ModelConfig::default() };
+    let config = ModelConfig { extra_levels, head_norm, ..small };
+    let shapes = &torchvision()[&format!("whole_v{version}")];
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = shapes
+        .iter()
+        .filter(|(name, _)| !name.ends_with("num_batches_tracked"))
+        .map(|(name, shape)| {
+            let factor = match &name[..] {
+                _ if name.ends_with("cls_logits.weight") => [0.0625, 0.5][version - 1],
+                _ if name.ends_with("bbox_reg.weight") => 0.0078125,
+                _ => 1.0,
+            };
+            let values = values(name, shape).into_iter().flat_map(|value| (value * factor).to_le_bytes());
+            (name.clone(), shape.clone(), values.collect())
+        })
+        .collect();
+    let views = tensors.iter().map(|(n, s, b)| (n.clone(), TensorView::new(Dtype::F32, s.clone(), b).unwrap()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("whole.safetensors");
+    std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    let network = RetinaNet::new(&config, 5, 0, device).unwrap();
+    let (network, report) = load_weights(network, &path, &config).unwrap();
+    assert_eq!((report.advice.len(), report.fresh.len()), (0, 0));
+    (config, network)
+}
+
+#[test]
+fn torchvisions_own_retinanets_give_their_outputs_and_their_boxes() {
+    let device = Device::flex();
+    let golden = |name: String| golden(&name).1;
+    for version in [1, 2] {
+        let (config, network) = whole(version, &device);
+        let shape = [2, 3, 96, 160];
+        let pixels = TensorData::new(numbers("pixels", shape.iter().product()), shape);
+        let output = network.forward(Tensor::from_data(pixels, &device));
+        let joined = |levels: &[Tensor<3>]| Tensor::cat(levels.to_vec(), 1).into_data().try_into_vec::<f32>().unwrap();
+        let (logits, deltas) = (joined(&output.logits), joined(&output.deltas));
+        assert_close(&logits, &golden(format!("whole_v{version}.logits")), "logits");
+        assert_close(&deltas, &golden(format!("whole_v{version}.deltas")), "deltas");
+        let found = decode(&config, output, &[(160, 96), (155, 93)]);
+        for (picture, found) in found.iter().enumerate() {
+            let expected = golden(format!("whole_v{version}.detections.{picture}"));
+            assert_eq!(found.len(), expected.len() / 6, "version {version}, picture {picture}");
+            for row in expected.chunks_exact(6) {
+                let bbox = Bbox::new(row[0], row[1], row[2], row[3]);
+                let same = |found: &&ghm_boxes::Candidate| {
+                    found.class_index == row[5] as usize
+                        && (found.score - row[4]).abs() <= 1e-4
+                        && found.bbox.iou(bbox) > 0.999
+                };
+                assert_eq!(found.iter().filter(same).count(), 1, "version {version}, picture {picture}: {row:?}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its fixture should stop")]
 
+mod fixture;
 mod golden;
 mod precision;
 mod weights;

@@ -8,11 +8,7 @@ use ghm_detector::names::named_tensors;
 use ghm_detector::{Backbone, DetectorError, ExtraLevels, HeadNorm, Layout, ModelConfig, RetinaNet, load_weights};
 use safetensors::tensor::{Dtype, TensorView};
 
-/// Name and shape of every tensor of torchvision's models, by `fixtures/retinanet/generate.py`.
-fn torchvision() -> HashMap<String, HashMap<String, Vec<usize>>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/retinanet/names.json");
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
+use crate::fixture::torchvision;
 
 /// A file of zeros under these names, half precision.
 fn zeros(names: &HashMap<String, Vec<usize>>, folder: &Path) -> PathBuf {
