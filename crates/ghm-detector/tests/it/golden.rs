@@ -10,8 +10,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use ghm_boxes::{AnchorConfig, Bbox, Rounding};
 use ghm_detector::names::{named_tensors, replace_tensors};
 use ghm_detector::{
-    Backbone, ExtraLevels, HeadNorm, LEVELS, ModelConfig, NormKind, Output, PredictConfig, RetinaNet, Style, decode,
-    load_weights,
+    Backbone, ExtraLevels, HeadNorm, LEVELS, Layout, ModelConfig, NormKind, Output, PredictConfig, RetinaNet, Style,
+    decode, load_weights,
 };
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -136,8 +136,8 @@ fn a_resnext50_gives_the_outputs_of_torchvision() {
     assert_outputs("resnext50_32x4d", outputs(&network, &device));
 }
 
-/// torchvision's own RetinaNet of a version, small, from its own names, and the settings that it has.
-fn whole(version: usize, device: &Device) -> (ModelConfig, RetinaNet) {
+/// torchvision's own RetinaNet of a version, small, from its own names or `renamed`, and the settings that it has.
+fn whole(version: usize, renamed: Option<&HashMap<String, String>>, device: &Device) -> (ModelConfig, RetinaNet) {
     let anchors = AnchorConfig { rounding: Rounding::Torchvision, ..AnchorConfig::default() };
     let predict = PredictConfig { score: 0.3, nms_iou: 0.5, candidates: 200, max_detections: 60 };
     let (extra_levels, head_norm) =
@@ -155,6 +155,7 @@ fn whole(version: usize, device: &Device) -> (ModelConfig, RetinaNet) {
                 _ => 1.0,
             };
             let values = values(name, shape).into_iter().flat_map(|value| (value * factor).to_le_bytes());
+            let name = renamed.map_or(name, |renamed| &renamed[name]);
             (name.clone(), shape.clone(), values.collect())
         })
         .collect();
@@ -164,16 +165,23 @@ fn whole(version: usize, device: &Device) -> (ModelConfig, RetinaNet) {
     std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
     let network = RetinaNet::new(&config, 5, 0, device).unwrap();
     let (network, report) = load_weights(network, &path, &config).unwrap();
-    assert_eq!((report.advice.len(), report.fresh.len()), (0, 0));
+    let (layout, advice): (_, &[&str]) = match renamed {
+        None => (Layout::TorchvisionRetinaNet, &[]),
+        // As mmdetection itself is: the names alone are its here.
+        Some(_) => (Layout::Mmdetection, &["model.extra_relu=false", "model.anchors.rounding=none"]),
+    };
+    assert_eq!((report.layout, &report.advice[..], report.fresh.len()), (layout, advice, 0));
     (config, network)
 }
 
 #[test]
-fn torchvisions_own_retinanets_give_their_outputs_and_their_boxes() {
+fn torchvisions_own_retinanets_give_their_outputs_and_their_boxes_under_mmdetections_names_too() {
     let device = Device::flex();
     let golden = |name: String| golden(&name).1;
-    for version in [1, 2] {
-        let (config, network) = whole(version, &device);
+    let renamed: HashMap<String, String> =
+        serde_json::from_str(&std::fs::read_to_string(fixture("mmdetection_names.json")).unwrap()).unwrap();
+    for (version, renamed) in [(1, None), (2, None), (1, Some(&renamed)), (2, Some(&renamed))] {
+        let (config, network) = whole(version, renamed, &device);
         let shape = [2, 3, 96, 160];
         let pixels = TensorData::new(numbers("pixels", shape.iter().product()), shape);
         let output = network.forward(Tensor::from_data(pixels, &device));
