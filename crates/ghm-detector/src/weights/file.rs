@@ -179,3 +179,50 @@ fn of_torch(dtype: pytorch_reader::DType) -> Result<Number, String> {
         other => Err(format!("{other:?}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of `fixtures/retinanet/generate.py`.
+    fn checkpoint(container: &str) -> WeightsFile {
+        let name = format!("../../fixtures/retinanet/checkpoint_{container}.pth");
+        WeightsFile::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+    }
+
+    #[test]
+    fn what_torch_saved_is_read_from_both_its_containers_without_wrappers_and_history() {
+        for container in ["zip", "legacy"] {
+            let file = checkpoint(container);
+            let names: Vec<&str> = file.names().collect();
+            assert_eq!(names, ["brain", "double", "half", "num_batches_tracked", "transposed"], "{container}");
+            assert_eq!(file.shape("transposed"), Some(&[3, 2][..]));
+            assert_eq!(file.values("transposed").unwrap(), [3.0, 6.0, 4.0, 7.0, 5.0, 8.0]);
+            assert_eq!(file.values("half").unwrap(), [0.5, -2.0]);
+            assert_eq!(file.values("brain").unwrap(), [1.5, -0.25]);
+            assert_eq!(file.values("double").unwrap(), [0.1]);
+            let message = file.values("num_batches_tracked").unwrap_err().to_string();
+            assert!(message.contains("num_batches_tracked holds I64"), "{message}");
+            assert!(file.values("absent").is_err() && file.shape("absent").is_none());
+        }
+    }
+
+    #[test]
+    fn what_torch_saved_and_was_cut_is_refused() {
+        for container in ["zip", "legacy"] {
+            let whole = std::fs::read(checkpoint(container).path()).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("cut.pth");
+            for length in [10, whole.len() / 2, whole.len() - 1] {
+                std::fs::write(&path, &whole[..length]).unwrap();
+                let opened = WeightsFile::open(&path);
+                let read = opened.and_then(|file| {
+                    let names: Vec<String> =
+                        file.names().filter(|n| !n.ends_with("tracked")).map(str::to_owned).collect();
+                    names.iter().try_for_each(|name| file.values(name).map(drop))
+                });
+                assert!(matches!(read, Err(DetectorError::NotWeights { .. })), "{container}, {length} bytes");
+            }
+        }
+    }
+}
