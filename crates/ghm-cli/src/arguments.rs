@@ -24,6 +24,8 @@ pub enum Verb {
     Eval(EvalArguments),
     /// Boxes on pictures
     Predict(PredictArguments),
+    /// What a file of weights is: whose, of which network, with which settings to start from it
+    Weights(WeightsArguments),
     /// How fast this machine computes
     Bench(BenchArguments),
 }
@@ -43,6 +45,17 @@ pub struct DemoArguments {
     /// cpu, cuda, cuda:N or wgpu
     #[arg(long, default_value = "cpu")]
     pub device: String,
+}
+
+/// `ghm weights`.
+#[derive(Debug, Args)]
+pub struct WeightsArguments {
+    /// A .safetensors or .pth file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `ghm train`.

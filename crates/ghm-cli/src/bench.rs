@@ -10,7 +10,6 @@ mod predict;
 mod seconds;
 mod step;
 mod subject;
-mod table;
 
 use std::process::ExitCode;
 

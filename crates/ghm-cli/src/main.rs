@@ -13,7 +13,9 @@ mod output;
 mod predict;
 mod progress;
 mod samples;
+mod table;
 mod train;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         Verb::Train(train) => train::run(&train),
         Verb::Eval(eval) => eval::run(&eval),
         Verb::Predict(predict) => predict::run(&predict),
+        Verb::Weights(weights) => weights::run(&weights),
         Verb::Bench(bench) => bench::run(&bench),
     });
     match outcome {

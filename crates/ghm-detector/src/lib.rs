@@ -48,4 +48,6 @@ pub use error::DetectorError;
 pub use part::{Part, Work};
 pub use retinanet::{LEVELS, Output, RetinaNet};
 pub use targets::{ImageTruth, Targets, assign};
-pub use weights::{Layout, WeightsReport, load_model, load_weights, save_model};
+pub use weights::{
+    Layout, WeightsPart, WeightsReport, WeightsSummary, inspect_weights, load_model, load_weights, save_model,
+};

@@ -10,10 +10,12 @@ use crate::config::{ModelConfig, Style};
 use crate::names::{NamedTensor, named_tensors, replace_tensors};
 use crate::{DetectorError, RetinaNet};
 use file::WeightsFile;
+pub use inspect::{WeightsPart, WeightsSummary, inspect_weights};
 pub use layout::Layout;
 use layout::{Otherwise, Source};
 
 mod file;
+mod inspect;
 mod layout;
 
 /// What a file's tensors went to.
@@ -53,16 +55,21 @@ pub fn load_weights(
         other => other,
     })?;
     expect_style(&file, config.style)?;
-    let Some(layout) = Layout::of(file.names().collect::<Vec<_>>().into_iter()) else {
-        let some: Vec<&str> = file.names().take(3).collect();
-        let reason = format!(
-            "its names are those of no known network (the first: {}); known are classifiers and RetinaNets of torchvision, \
-             RetinaNets of mmdetection and Detectron2, and ghm's own",
-            some.join(", ")
-        );
-        return Err(DetectorError::NotWeights { path: path.into(), reason });
-    };
-    load(network, &file, layout, Some(config))
+    load(network, &file, expect_known(&file)?, Some(config))
+}
+
+/// Whose names a file has.
+fn expect_known(file: &WeightsFile) -> Result<Layout, DetectorError> {
+    if let Some(layout) = Layout::of(file.names().collect::<Vec<_>>().into_iter()) {
+        return Ok(layout);
+    }
+    let some: Vec<&str> = file.names().take(3).collect();
+    let reason = format!(
+        "its names are those of no known network (the first: {}); known are classifiers and RetinaNets of torchvision, \
+         RetinaNets of mmdetection and Detectron2, and ghm's own",
+        some.join(", ")
+    );
+    Err(DetectorError::NotWeights { path: file.path().into(), reason })
 }
 
 /// Loads a whole network that [`save_model`] wrote.

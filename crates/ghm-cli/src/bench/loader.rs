@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::seconds::Seconds;
 use super::subject::{check_repeats, check_threads};
-use super::table::{aligned, counted, say};
 use crate::arguments::BenchLoaderArguments;
 use crate::output::print;
+use crate::table::{aligned, counted, say};
 use crate::train::plan;
 
 /// The published input, in batches that small data sets fill too; of the network only that it freezes nothing, of which

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::loss_data::{CLASSES, LossData};
 use super::loss_timing::{Effort, LossTiming, time_loss};
-use super::table::{aligned, counted, say};
 use crate::arguments::BenchLossesArguments;
 use crate::output::print;
+use crate::table::{aligned, counted, say};
 
 /// Element counts unless told otherwise: from what fits a cache to ten images of 640x640; 3,024,000 is the logits of two.
 const ELEMENTS: [usize; 5] = [10_000, 100_000, 1_000_000, 3_024_000, 30_000_000];

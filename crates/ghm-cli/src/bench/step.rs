@@ -12,9 +12,9 @@ use super::clock::PartClock;
 use super::machine::{matmul_flops, peak_memory};
 use super::seconds::Seconds;
 use super::subject::{Subject, check_batch, name_of, named_device, pool};
-use super::table::{aligned, counted, say};
 use crate::arguments::BenchStepArguments;
 use crate::output::print;
+use crate::table::{aligned, counted, say};
 
 /// Updates before those that count.
 const WARM_UP: usize = 2;

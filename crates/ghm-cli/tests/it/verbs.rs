@@ -127,3 +127,20 @@ fn frozen_random_weights_and_a_missing_validation_split_are_warned_of() {
     let alone = said(&[], "alone");
     assert!(alone.contains("no validation split, so nothing is evaluated: name one with data.validation"), "{alone}");
 }
+
+#[test]
+fn a_file_of_weights_is_told_with_the_settings_that_start_from_it() {
+    let place = Workplace::new();
+    place.done(&["train", "recipe.toml", "schedule.epochs=1", "--out", "run"]);
+    let file = "run/checkpoints/last/model.safetensors";
+    let document: Value = serde_json::from_str(&place.done(&["weights", file, "--json"])).unwrap();
+    assert_eq!((document["layout"].as_str(), document["backbone"].as_str()), (Some("ghm"), Some("resnet18")));
+    let parts = document["parts"].as_array().unwrap();
+    assert!(parts.iter().all(|part| part["rms"].as_f64().unwrap() > 0.0 && part["is_finite"] == true), "{parts:?}");
+    assert_eq!((document["missing"].as_array().map(Vec::len), parts.len()), (Some(0), 8));
+    let table = place.done(&["weights", file]);
+    let settings: Vec<&str> = document["settings"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(settings.contains(&"model.channels=8"), "{settings:?}");
+    let start = format!("ghm train RECIPE model.weights={file} {}", settings.join(" "));
+    assert!(table.contains(&start) && table.contains("class head"), "{table}");
+}

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use ghm_detector::names::named_tensors;
-use ghm_detector::{Backbone, DetectorError, ExtraLevels, HeadNorm, Layout, ModelConfig, RetinaNet, load_weights};
+use ghm_detector::{
+    Backbone, DetectorError, ExtraLevels, HeadNorm, Layout, ModelConfig, RetinaNet, inspect_weights, load_weights,
+};
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::fixture::torchvision;
@@ -57,6 +59,50 @@ fn every_tensor_of_torchvisions_models_finds_its_place() {
             assert!(tensor.values.iter().all(|value| *value == 0.0), "{name}: {} was not loaded", tensor.name);
         }
     }
+}
+
+#[test]
+fn a_file_is_known_by_its_names_and_shapes_with_the_settings_it_wants() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = torchvision();
+    let torchvisions = "model.anchors.rounding=torchvision";
+    for (name, backbone, classes, settings) in [
+        (
+            "retinanet",
+            Backbone::Resnet50,
+            Some(91),
+            vec!["model.backbone=resnet50", "model.extra_levels=p5", torchvisions],
+        ),
+        (
+            "retinanet_v2",
+            Backbone::Resnet50,
+            Some(91),
+            vec!["model.backbone=resnet50", "model.head_norm=group", torchvisions],
+        ),
+        (
+            "whole_v1",
+            Backbone::Resnet18,
+            Some(5),
+            vec!["model.backbone=resnet18", "model.channels=64", "model.extra_levels=p5", torchvisions],
+        ),
+        ("resnet18", Backbone::Resnet18, None, vec!["model.backbone=resnet18"]),
+        ("resnext50_32x4d", Backbone::Resnext50_32x4d, None, vec!["model.backbone=resnext50_32x4d"]),
+    ] {
+        let summary = inspect_weights(&zeros(&all[name], folder.path())).unwrap();
+        assert_eq!((summary.backbone, summary.classes), (Some(backbone), classes), "{name}");
+        assert_eq!(summary.settings, settings, "{name}");
+        assert!(summary.missing.is_empty(), "{name}: {:?}", summary.missing);
+        let counted: usize = summary.parts.iter().map(|part| part.numbers).sum();
+        let of = |key: &&String| !key.ends_with("num_batches_tracked") && !key.starts_with("fc.");
+        let expected: usize = all[name].keys().filter(of).map(|key| all[name][key].iter().product::<usize>()).sum();
+        assert_eq!(counted, expected, "{name}");
+        assert!(summary.parts.iter().all(|part| part.rms == 0.0 && part.is_finite), "{name}");
+        assert_eq!(summary.unused.len(), if classes.is_some() { 0 } else { 2 }, "{name}: {:?}", summary.unused);
+    }
+    let mut cut = all["whole_v1"].clone();
+    cut.remove("head.regression_head.conv.2.0.weight");
+    let summary = inspect_weights(&zeros(&cut, folder.path())).unwrap();
+    assert_eq!(summary.missing, ["head.regression_head.conv.2.0.weight"]);
 }
 
 fn small() -> ModelConfig {
