@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::module::Module;
 use safetensors::tensor::{Dtype, TensorView};
 
-use crate::config::{ModelConfig, Style};
+use crate::config::{HeadNorm, ModelConfig, Style};
 use crate::names::{NamedTensor, named_tensors, replace_tensors};
 use crate::{DetectorError, RetinaNet};
 use file::WeightsFile;
@@ -64,6 +64,13 @@ fn expect_known(file: &WeightsFile) -> Result<Layout, DetectorError> {
         return Ok(layout);
     }
     let some: Vec<&str> = file.names().take(3).collect();
+    if some.is_empty() {
+        let reason =
+            "it holds no tensors; numpy arrays, as in Detectron2's .pkl files, are not read: save the model's \
+                      state_dict with torch.save"
+                .to_owned();
+        return Err(DetectorError::NotWeights { path: file.path().into(), reason });
+    }
     let reason = format!(
         "its names are those of no known network (the first: {}); known are classifiers and RetinaNets of torchvision, \
          RetinaNets of mmdetection and Detectron2, and ghm's own",
@@ -162,7 +169,11 @@ impl Found {
         let Some((theirs, shape)) = names.iter().find_map(|name| Some((name, file.shape(name)?))) else {
             match otherwise {
                 Otherwise::Missing => self.missing.push(names.into_iter().next().unwrap_or(ours.name)),
-                Otherwise::All(value) => self.constant.push((ours, value)),
+                // Only with norms is there none to be expected.
+                Otherwise::All(value) if config.is_some_and(|config| config.head_norm != HeadNorm::None) => {
+                    self.constant.push((ours, value));
+                }
+                Otherwise::All(_) => self.missing.push(names.into_iter().next().unwrap_or(ours.name)),
                 Otherwise::Fresh => self.fresh.push(ours.name),
             }
             return;
@@ -229,7 +240,7 @@ mod tests {
     use half::f16;
 
     use super::*;
-    use crate::config::{ExtraLevels, HeadNorm};
+    use crate::config::ExtraLevels;
     use crate::names::torchvision_name;
     use burn::tensor::Device;
 

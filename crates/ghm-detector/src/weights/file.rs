@@ -15,6 +15,9 @@ use crate::DetectorError;
 /// Under what checkpoints keep their weights; what else lies beside it, as an optimiser's history, is left out.
 const WRAPPERS: [&str; 4] = ["state_dict.", "model_state_dict.", "model.", "module."];
 
+/// Bytes that all tensors together may claim for each byte of their file: some share their storage.
+const MOST_CLAIMED: u64 = 2;
+
 /// The longest header that safetensors allows.
 const LONGEST_HEADER: u64 = 100_000_000;
 
@@ -66,6 +69,11 @@ impl WeightsFile {
     }
 
     fn torch(path: &Path) -> Result<Self, DetectorError> {
+        if is_tar(path) {
+            let reason =
+                "a checkpoint of PyTorch before 0.1.10, which is not read: load it in PyTorch and save it anew";
+            return Err(not_weights(path, reason.to_owned()));
+        }
         // The reader is made for hostile files; should it give up all the same, that is the file's fault.
         let opened = catch_unwind(AssertUnwindSafe(|| PytorchReader::new(path)));
         let reader = match opened {
@@ -73,6 +81,14 @@ impl WeightsFile {
             Ok(Err(error)) => return Err(not_weights(path, error.to_string())),
             Err(_) => return Err(not_weights(path, "its pickle cannot be followed".to_owned())),
         };
+        // A view can repeat its storage any number of times.
+        let length = std::fs::metadata(path).map_err(|source| DetectorError::Io { path: path.into(), source })?.len();
+        let sizes = reader.tensors().values().map(|tensor| tensor.byte_len() as u64);
+        let claimed = sizes.fold(0u64, u64::saturating_add);
+        if claimed > MOST_CLAIMED.saturating_mul(length) {
+            let reason = format!("its tensors claim {claimed} bytes, and the file has {length}");
+            return Err(not_weights(path, reason));
+        }
         let stored = |(name, tensor): (String, pytorch_reader::Tensor)| {
             (name, Stored { shape: tensor.shape().to_vec(), place: Place::Torch(tensor) })
         };
@@ -123,6 +139,13 @@ fn not_weights(path: &Path, reason: String) -> DetectorError {
 fn is_safetensors(start: &[u8]) -> bool {
     let length = start.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
     length.is_some_and(|length| length <= LONGEST_HEADER) && start.get(8) == Some(&b'{')
+}
+
+/// A tape archive, whose sparse entries can be of any size once they are read.
+fn is_tar(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(262).read_to_end(&mut start));
+    read.is_ok() && start.get(257..262) == Some(b"ustar")
 }
 
 /// The tensors under the wrappers that there are, without them.
@@ -205,6 +228,14 @@ mod tests {
             assert!(message.contains("num_batches_tracked holds I64"), "{message}");
             assert!(file.values("absent").is_err() && file.shape("absent").is_none());
         }
+    }
+
+    #[test]
+    fn a_view_that_repeats_one_number_two_hundred_million_times_is_refused() {
+        let name = "../../fixtures/retinanet/checkpoint_claims.pth";
+        let opened = WeightsFile::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
+        let message = opened.map(drop).unwrap_err().to_string();
+        assert!(message.contains("claim 805306368 bytes"), "{message}");
     }
 
     #[test]

@@ -12,6 +12,11 @@ use crate::config::{ExtraLevels, HeadNorm, ModelConfig};
 use crate::names::named_tensors;
 use crate::{Backbone, DetectorError, RetinaNet};
 
+/// The most channels and layers that are looked at: twice what any RetinaNet has.
+const MOST_CHANNELS: usize = 512;
+const MOST_DEPTH: usize = 8;
+const MOST_CLASSES: usize = 100_000;
+
 /// What a file of weights is.
 #[derive(Clone, Debug)]
 pub struct WeightsSummary {
@@ -58,6 +63,7 @@ pub fn inspect_weights(path: &Path) -> Result<WeightsSummary, DetectorError> {
     let shapes = Shapes { file: &file, layout };
     let (backbone, classes) = (shapes.backbone(), shapes.classes());
     let config = shapes.config(backbone);
+    shapes.expect_sizes(&config)?;
     let mut settings = shapes.settings(&config, backbone);
     settings.extend(layout.advice(&config).into_iter().map(str::to_owned));
     let mut found = Found::default();
@@ -70,9 +76,10 @@ pub fn inspect_weights(path: &Path) -> Result<WeightsSummary, DetectorError> {
         let sums = parts.entry(part_of(&ours.name)).or_default();
         sums.add(&file.values(theirs)?, ours.shape.len() > 1 || ours.name.ends_with("weight"));
     }
-    let taken: Vec<&str> = found.names.iter().map(|(_, theirs)| theirs.as_str()).collect();
+    let misshapen = found.misshapen.iter().map(|(theirs, _)| theirs.as_str());
+    let taken: Vec<&str> = found.names.iter().map(|(_, theirs)| theirs.as_str()).chain(misshapen).collect();
     let rest = file.names().filter(|name| !taken.contains(name) && !name.ends_with("num_batches_tracked"));
-    let misshapen = found.misshapen.into_iter().map(|(_, problem)| problem.trim().to_owned());
+    let misshapen = found.misshapen.iter().map(|(_, problem)| problem.trim().to_owned());
     Ok(WeightsSummary {
         layout,
         tensors: file.names().count(),
@@ -80,7 +87,7 @@ pub fn inspect_weights(path: &Path) -> Result<WeightsSummary, DetectorError> {
         classes,
         settings,
         parts: parts.into_iter().map(|((_, name), sums)| sums.part(name)).collect(),
-        missing: found.missing.into_iter().chain(misshapen).collect(),
+        missing: found.missing.iter().cloned().chain(misshapen).collect(),
         unused: rest.map(str::to_owned).collect(),
     })
 }
@@ -117,12 +124,25 @@ impl Shapes<'_> {
         })
     }
 
+    /// Refuses sizes that no detector has, before a network is made of them.
+    fn expect_sizes(&self, config: &ModelConfig) -> Result<(), DetectorError> {
+        if config.channels <= MOST_CHANNELS && config.head_depth <= MOST_DEPTH {
+            return Ok(());
+        }
+        let reason = format!("a pyramid of {} channels and towers of {} layers", config.channels, config.head_depth);
+        Err(DetectorError::NotWeights { path: self.file.path().into(), reason })
+    }
+
     fn per_cell(&self) -> Option<usize> {
         Some(self.side("regression.output.bias", 0)? / 4)
     }
 
     fn classes(&self) -> Option<usize> {
-        Some(self.side("classification.output.bias", 0)? / self.per_cell().filter(|cells| *cells > 0)?)
+        // By the weights, of which the file has to hold each number.
+        let [rows, channels, 3, 3] = *self.of("classification.output.weight")? else { return None };
+        let cells = self.per_cell().filter(|cells| *cells > 0)?;
+        let classes = rows / cells;
+        (channels > 0 && rows.is_multiple_of(cells) && (1..=MOST_CLASSES).contains(&classes)).then_some(classes)
     }
 
     /// The network that it is of, or for a classifier one that could start from it.

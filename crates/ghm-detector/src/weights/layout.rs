@@ -2,7 +2,7 @@
 
 use ghm_boxes::Rounding;
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, Style};
 use crate::names::torchvision_name;
 
 /// Whose names a file has.
@@ -106,6 +106,8 @@ impl Layout {
         theirs.ends_with("num_batches_tracked")
             || (classifier && last.iter().any(|layer| theirs.starts_with(layer)))
             || (self == Self::PrefixedClassifier && !theirs.starts_with("backbone."))
+            // The edges and averages of GHM's densities, which mmdetection keeps with the weights.
+            || (self == Self::Mmdetection && theirs.starts_with("bbox_head.loss_"))
             || (self == Self::Detectron2 && (theirs.starts_with("pixel_") || theirs.contains("anchor_generator")))
     }
 
@@ -117,9 +119,12 @@ impl Layout {
                 (!config.extra_relu, "model.extra_relu=true"),
                 (!whole_pixels, "model.anchors.rounding=torchvision"),
             ],
-            Self::Detectron2 => {
-                vec![(!config.extra_relu, "model.extra_relu=true"), (whole_pixels, "model.anchors.rounding=none")]
-            }
+            Self::Detectron2 => vec![
+                // Its ResNets stride on the first 1x1 and see BGR, but for those that were set otherwise.
+                (config.style != Style::Caffe, "model.style=caffe"),
+                (!config.extra_relu, "model.extra_relu=true"),
+                (whole_pixels, "model.anchors.rounding=none"),
+            ],
             Self::Mmdetection => {
                 vec![(config.extra_relu, "model.extra_relu=false"), (whole_pixels, "model.anchors.rounding=none")]
             }
@@ -220,6 +225,11 @@ fn detectron2_rest(parts: &[&str]) -> Vec<String> {
             let place = 2 * layer.parse::<usize>().unwrap_or(0);
             vec![format!("head.{}_subnet.{place}.{field}", short(part))]
         }
+        [part, "norms", layer, field] => {
+            // With norms a layer is convolution, norm, ReLU: its convolutions are not where they are without.
+            let place = 3 * layer.parse::<usize>().unwrap_or(0) + 1;
+            vec![format!("head.{}_subnet.{place}.{field}", short(part))]
+        }
         ["classification", "output", field] => vec![format!("head.cls_score.{field}")],
         ["regression", "output", field] => vec![format!("head.bbox_pred.{field}")],
         _ => Vec::new(),
@@ -271,8 +281,24 @@ mod tests {
         assert_eq!(Layout::Mmdetection.advice(&ours), ["model.extra_relu=false"]);
         assert_eq!(Layout::TorchvisionRetinaNet.advice(&ours), ["model.anchors.rounding=torchvision"]);
         let mmdetection = ModelConfig { extra_relu: false, ..ours.clone() };
-        assert!(Layout::Mmdetection.advice(&mmdetection).is_empty() && Layout::Detectron2.advice(&ours).is_empty());
+        assert!(Layout::Mmdetection.advice(&mmdetection).is_empty());
+        assert_eq!(Layout::Detectron2.advice(&ours), ["model.style=caffe"]);
         assert!(Layout::TorchvisionClassifier.advice(&mmdetection).is_empty());
+    }
+
+    #[test]
+    fn what_others_keep_beside_the_weights_is_of_no_use() {
+        for (layout, name) in [
+            (Layout::Mmdetection, "bbox_head.loss_cls.edges"),
+            (Layout::Mmdetection, "bbox_head.loss_bbox.acc_sum"),
+            (Layout::Detectron2, "pixel_mean"),
+            (Layout::Detectron2, "anchor_generator.cell_anchors.0"),
+            (Layout::TorchvisionClassifier, "fc.weight"),
+            (Layout::TorchvisionRetinaNet, "backbone.body.bn1.num_batches_tracked"),
+        ] {
+            assert!(layout.is_unused(name), "{name}");
+        }
+        assert!(!Layout::Mmdetection.is_unused("bbox_head.retina_cls.weight"));
     }
 
     #[test]

@@ -99,6 +99,16 @@ fn a_file_is_known_by_its_names_and_shapes_with_the_settings_it_wants() {
         assert!(summary.parts.iter().all(|part| part.rms == 0.0 && part.is_finite), "{name}");
         assert_eq!(summary.unused.len(), if classes.is_some() { 0 } else { 2 }, "{name}: {:?}", summary.unused);
     }
+    // A few bytes that would make a network of gigabytes.
+    let mut wide: HashMap<String, Vec<usize>> = HashMap::from([("fpn.lateral.0.weight".to_owned(), vec![4096, 1])]);
+    wide.extend((0..4).map(|layer| (format!("classification.tower.{layer}.weight"), vec![1])));
+    wide.insert("classification.output.weight".to_owned(), vec![1]);
+    // A dimension of nothing lets the others be anything.
+    let mut nothing = all["whole_v1"].clone();
+    nothing.insert("head.classification_head.cls_logits.weight".to_owned(), vec![1 << 40, 0]);
+    assert_eq!(inspect_weights(&zeros(&nothing, folder.path())).unwrap().classes, None);
+    let message = inspect_weights(&zeros(&wide, folder.path())).unwrap_err().to_string();
+    assert!(message.contains("4096 channels and towers of 4 layers"), "{message}");
     let mut cut = all["whole_v1"].clone();
     cut.remove("head.regression_head.conv.2.0.weight");
     let summary = inspect_weights(&zeros(&cut, folder.path())).unwrap();
@@ -183,6 +193,7 @@ fn corrupt_and_hostile_files_are_refused_and_nothing_in_them_is_run() {
         }),
         ("zip whose pickle claims 4 GB", "4294967294", zip("archive/data.pkl", b"\x80\x02}.", u32::MAX - 1)),
         ("zip without a pickle", "No data.pkl", zip("archive/version", b"3", 1)),
+        ("tar", "before 0.1.10", [&[0; 257][..], b"ustar", &[0; 762]].concat()),
         ("cut zip", "Zip", zip("archive/data.pkl", b"\x80\x02}.", 4)[..40].to_vec()),
         (
             "pickle that ends in the middle",
