@@ -15,6 +15,10 @@ use crate::DetectorError;
 /// Under what checkpoints keep their weights; what else lies beside it, as an optimiser's history, is left out.
 const WRAPPERS: [&str; 4] = ["state_dict.", "model_state_dict.", "model.", "module."];
 
+/// Where a tape archive says that it is one, and so how much of a file tells its kind.
+const TAR: Range<usize> = 257..262;
+const LONGEST_START: u64 = TAR.end as u64;
+
 /// Bytes that all tensors together may claim for each byte of their file: some share their storage.
 const MOST_CLAIMED: u64 = 2;
 
@@ -46,9 +50,14 @@ impl WeightsFile {
     pub(crate) fn open(path: &Path) -> Result<Self, DetectorError> {
         let io = |source| DetectorError::Io { path: path.into(), source };
         let mut start = Vec::new();
-        std::fs::File::open(path).and_then(|file| file.take(9).read_to_end(&mut start)).map_err(io)?;
+        std::fs::File::open(path).and_then(|file| file.take(LONGEST_START).read_to_end(&mut start)).map_err(io)?;
         if is_safetensors(&start) {
             Self::safetensors(path, std::fs::read(path).map_err(io)?)
+        } else if start.get(TAR) == Some(b"ustar") {
+            // Its sparse entries can be of any size once they are read.
+            let reason =
+                "a checkpoint of PyTorch before 0.1.10, which is not read: load it in PyTorch and save it anew";
+            Err(not_weights(path, reason.to_owned()))
         } else {
             Self::torch(path)
         }
@@ -69,11 +78,6 @@ impl WeightsFile {
     }
 
     fn torch(path: &Path) -> Result<Self, DetectorError> {
-        if is_tar(path) {
-            let reason =
-                "a checkpoint of PyTorch before 0.1.10, which is not read: load it in PyTorch and save it anew";
-            return Err(not_weights(path, reason.to_owned()));
-        }
         // The reader is made for hostile files; should it give up all the same, that is the file's fault.
         let opened = catch_unwind(AssertUnwindSafe(|| PytorchReader::new(path)));
         let reader = match opened {
@@ -139,13 +143,6 @@ fn not_weights(path: &Path, reason: String) -> DetectorError {
 fn is_safetensors(start: &[u8]) -> bool {
     let length = start.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
     length.is_some_and(|length| length <= LONGEST_HEADER) && start.get(8) == Some(&b'{')
-}
-
-/// A tape archive, whose sparse entries can be of any size once they are read.
-fn is_tar(path: &Path) -> bool {
-    let mut start = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(262).read_to_end(&mut start));
-    read.is_ok() && start.get(257..262) == Some(b"ustar")
 }
 
 /// The tensors under the wrappers that there are, without them.
