@@ -15,7 +15,8 @@ use serde_json::json;
 
 use crate::arguments::PredictArguments;
 use crate::output::{free_path, print};
-use crate::samples::{annotated, drawn, open_picture};
+use crate::samples::{LEGIBLE, annotated, drawn, open_picture};
+use crate::table::counted;
 use crate::train::device;
 
 /// Endings of the files taken from a folder.
@@ -47,16 +48,12 @@ pub fn run(arguments: &PredictArguments) -> Result<ExitCode> {
     let (boxes, pictures) = (predictions.detections.len(), drawings.len());
     print(&format!(
         "{} in {}: {}",
-        counted(boxes, "box", "boxes"),
-        counted(pictures, "picture", "pictures"),
+        counted(boxes, "box"),
+        counted(pictures, "picture"),
         out.display()
     ))?;
     let skipped = unreadable.len() + predictions.skipped.len();
     Ok(if skipped > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
-}
-
-fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// Refuses places that hold something already, or that cannot be written to, before any work is done.
@@ -180,7 +177,7 @@ fn free_name(path: &Path, taken: &mut HashSet<String>) -> String {
 fn draw(image: &ImageRecord, boxes: &[Detection], predictor: &Predictor, path: &Path) -> Result<()> {
     // What cannot be read has been reported already.
     let Ok(picture) = open_picture(&image.path) else { return Ok(()) };
-    write_png(&annotated(&picture, drawn(boxes.iter(), predictor.categories())), path)?;
+    write_png(&annotated(&picture, drawn(boxes.iter(), predictor.categories()), LEGIBLE), path)?;
     Ok(())
 }
 

@@ -14,8 +14,8 @@ use image::RgbImage;
 /// How many pictures are drawn.
 const PICTURES: usize = 8;
 
-/// The width in pixels that a narrower picture is enlarged to, in whole steps.
-const LEGIBLE: u32 = 400;
+/// The width in pixels that a narrower picture is enlarged to, in whole steps, so that the labels of boxes can be read.
+pub const LEGIBLE: u32 = 400;
 
 /// Draws the first pictures of the validation split after every evaluation.
 pub struct Samples {
@@ -37,9 +37,9 @@ impl Samples {
         for image in images.iter().take(PICTURES) {
             // A picture that cannot be read has been reported already.
             let Ok(picture) = open_picture(&image.path) else { continue };
-            let truth = annotated(&picture, labels(image, plan.categories()));
+            let truth = annotated(&picture, labels(image, plan.categories()), LEGIBLE);
             let of_image = detections.iter().filter(|d| d.image_id == image.id && d.score >= score);
-            let found = annotated(&picture, drawn(of_image, plan.categories()));
+            let found = annotated(&picture, drawn(of_image, plan.categories()), LEGIBLE);
             let path = self.folder.join(format!("{:06}.png", image.id));
             write_png(&side_by_side(&truth, &found), &path)?;
         }
@@ -72,9 +72,9 @@ pub fn open_picture(path: &Path) -> Result<RgbImage> {
     RgbImage::from_raw(width, height, picture.pixels).context("the picture has no pixels")
 }
 
-/// A picture with boxes; a small one is enlarged first, so that their labels can be read.
-pub fn annotated(picture: &RgbImage, mut boxes: Vec<DrawnBox>) -> RgbImage {
-    let factor = (LEGIBLE / picture.width().max(1)).max(1);
+/// A picture with boxes; one narrower than `width` is enlarged first.
+pub fn annotated(picture: &RgbImage, mut boxes: Vec<DrawnBox>, width: u32) -> RgbImage {
+    let factor = (width / picture.width().max(1)).max(1);
     let mut large = enlarge(picture, factor);
     for drawn in &mut boxes {
         drawn.bbox_in_image = drawn.bbox_in_image.scale(factor as f32, factor as f32);

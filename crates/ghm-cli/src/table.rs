@@ -25,7 +25,12 @@ pub fn say(text: &str) {
     }
 }
 
-/// `1 thread`, `2 threads`.
+/// `1 thread`, `2 threads`, `2 boxes`.
 pub fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    let ending = match count {
+        1 => "",
+        _ if what.ends_with(['s', 'x']) => "es",
+        _ => "s",
+    };
+    format!("{count} {what}{ending}")
 }

@@ -26,7 +26,7 @@ pub fn run(arguments: &WeightsArguments) -> Result<ExitCode> {
 
 fn document(summary: &WeightsSummary) -> serde_json::Value {
     let parts = summary.parts.iter().map(|part| {
-        json!({"part": part.name, "tensors": part.tensors, "numbers": part.numbers, "rms": part.rms, "is_finite": part.is_finite})
+        json!({"part": part.part.to_string(), "tensors": part.tensors, "numbers": part.numbers, "rms": part.rms, "is_finite": part.is_finite})
     });
     json!({
         "layout": summary.layout.name(),
@@ -41,12 +41,12 @@ fn document(summary: &WeightsSummary) -> serde_json::Value {
 }
 
 fn table(arguments: &WeightsArguments, summary: &WeightsSummary) -> String {
-    let classes = summary.classes.map_or(String::new(), |classes| format!(", {}", classes_of(classes)));
+    let classes = summary.classes.map_or(String::new(), |classes| format!(", {}", counted(classes, "class")));
     let mut text = format!("{}, {}{classes}\n\n", summary.layout.name(), counted(summary.tensors, "tensor"));
     let head = ["part", "tensors", "numbers", "rms of weights"].map(str::to_owned);
     let line = |part: &ghm_detector::WeightsPart| {
         let rms = if part.is_finite { format!("{:.4}", part.rms) } else { "not finite".to_owned() };
-        [part.name.clone(), part.tensors.to_string(), part.numbers.to_string(), rms]
+        [part.part.to_string(), part.tensors.to_string(), part.numbers.to_string(), rms]
     };
     let lines: Vec<[String; 4]> = std::iter::once(head).chain(summary.parts.iter().map(line)).collect();
     text += &aligned(&lines);
@@ -64,8 +64,4 @@ fn table(arguments: &WeightsArguments, summary: &WeightsSummary) -> String {
         arguments.file.display(),
         summary.settings.join(" ")
     )
-}
-
-fn classes_of(classes: usize) -> String {
-    if classes == 1 { "1 class".to_owned() } else { format!("{classes} classes") }
 }

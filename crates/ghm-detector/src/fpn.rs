@@ -30,7 +30,7 @@ impl Fpn {
         let inputs = config.backbone.channels_out();
         let mut conv = |channels_in, kernel, stride| {
             let shape = ConvShape { channels_in, channels_out: channels, kernel, stride, groups: 1 };
-            Conv::new(shape, Start::XavierUniform, 0.0, rng, device)
+            Conv::new(shape, Start::XavierUniform, Some(0.0), rng, device)
         };
         let lateral = inputs.map(|c| conv(c, 1, 1)).into();
         let output = inputs.map(|_| conv(channels, 3, 1)).into();

@@ -34,8 +34,10 @@ impl Head {
             let shape = ConvShape { channels_in: channels, channels_out, kernel: 3, stride: 1, groups: 1 };
             Conv::new(shape, Start::Normal(0.01), bias, rng, device)
         };
-        let tower = (0..config.head_depth).map(|_| conv(channels, 0.0)).collect();
-        let output = conv(config.anchors.per_cell() * outputs, bias);
+        // A norm's shift takes the place of a bias before it.
+        let bias_in_tower = (config.head_norm == HeadNorm::None).then_some(0.0);
+        let tower = (0..config.head_depth).map(|_| conv(channels, bias_in_tower)).collect();
+        let output = conv(config.anchors.per_cell() * outputs, Some(bias));
         let norms = match config.head_norm {
             HeadNorm::None => Vec::new(),
             HeadNorm::Group => {
@@ -67,10 +69,16 @@ impl Head {
         y.permute([0, 2, 3, 1]).reshape([n, h * w * (channels / self.outputs), self.outputs])
     }
 
-    /// The arithmetic for one level.
+    /// What one level takes.
     pub(crate) fn sketch(&self, map: Sketch) -> Work {
         let mut work = Work::default();
-        let map = self.tower.iter().fold(map, |map, conv| conv.sketch(map, &mut work));
+        let map = self.tower.iter().fold(map, |map, conv| {
+            let map = conv.sketch(map, &mut work);
+            if !self.norms.is_empty() {
+                work.kept += map.kept(conv.channels_out());
+            }
+            map
+        });
         self.output.sketch(map, &mut work);
         work
     }

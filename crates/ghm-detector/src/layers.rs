@@ -75,44 +75,52 @@ impl ConvShape {
         ConvSpec { stride: self.stride, padding: self.kernel / 2, groups: self.groups }
     }
 
-    /// What becomes of a map; the arithmetic it takes is added to `work`.
+    /// What becomes of a map; what it takes is added to `work`.
     fn sketch(self, map: Sketch, weight: &Param<Tensor<4>>, work: &mut Work) -> Sketch {
         let trained = weight.val().is_require_grad();
         let size = map.size.map(|side| (side + 2 * (self.kernel / 2) - self.kernel) / self.stride + 1);
-        let products = map.batch * size[0] * size[1] * self.weight_shape().iter().product::<usize>();
-        let forward = 2 * products as u64;
+        let cells = (map.batch * size[0] * size[1]) as u64;
+        let forward = 2 * cells * self.weight_shape().iter().product::<usize>() as u64;
         let backward = forward * (u64::from(trained) + u64::from(map.tracked));
-        *work += Work { forward, backward };
-        Sketch { size, tracked: map.tracked || trained, ..map }
+        let output = Sketch { size, tracked: map.tracked || trained, ..map };
+        // A map that has no gradient itself is kept for that of the weights.
+        let input = if trained && !map.tracked { map.numbers(self.channels_in) } else { 0 };
+        *work += Work { forward, backward, kept: input + output.kept(self.channels_out) };
+        output
     }
 }
 
-/// A convolution with a bias.
+/// A convolution with a bias, or without one where a norm follows.
 #[derive(Module, Debug)]
 pub struct Conv {
     /// `[O, I, K, K]`.
     pub weight: Param<Tensor<4>>,
     /// `[O]`.
-    pub bias: Param<Tensor<1>>,
+    pub bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
     shape: ConvShape,
 }
 
 impl Conv {
-    /// Fresh weights and a constant bias.
-    pub fn new(shape: ConvShape, start: Start, bias: f32, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+    /// Fresh weights and a constant bias, or none.
+    pub fn new(shape: ConvShape, start: Start, bias: Option<f32>, rng: &mut ChaCha8Rng, device: &Device) -> Self {
         let weight = start.weight(shape.weight_shape(), rng, device);
-        let bias = Param::from_tensor(Tensor::full([shape.channels_out], bias, device));
+        let bias = bias.map(|bias| Param::from_tensor(Tensor::full([shape.channels_out], bias, device)));
         Self { weight, bias, shape }
     }
 
     /// `x [N, I, H, W]` to `[N, O, OH, OW]`, adding `residual` of that shape and then applying `activation`.
     pub fn forward(&self, x: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
-        let epilogue = Epilogue { scale: None, bias: Some(self.bias.val()), residual, activation };
+        let epilogue = Epilogue { scale: None, bias: self.bias.as_ref().map(Param::val), residual, activation };
         conv2d(x, self.weight.val(), epilogue, self.shape.spec())
     }
 
-    /// What becomes of a map; the arithmetic is added to `work`.
+    /// Channels of its output.
+    pub fn channels_out(&self) -> usize {
+        self.shape.channels_out
+    }
+
+    /// What becomes of a map; what it takes is added to `work`.
     pub(crate) fn sketch(&self, map: Sketch, work: &mut Work) -> Sketch {
         self.shape.sketch(map, &self.weight, work)
     }
@@ -148,8 +156,13 @@ impl ConvNorm {
         let y = conv2d(x, weight, Epilogue::new(Activation::None), self.shape.spec());
         self.norm.forward(y, residual, activation)
     }
-    /// What becomes of a map; the arithmetic of the convolution is added to `work`.
+
+    /// What becomes of a map; what convolution and norm take is added to `work`.
     pub(crate) fn sketch(&self, map: Sketch, work: &mut Work) -> Sketch {
-        self.shape.sketch(map, &self.weight, work)
+        let map = self.shape.sketch(map, &self.weight, work);
+        if self.norm.folded().is_none() {
+            work.kept += map.kept(self.shape.channels_out);
+        }
+        map
     }
 }

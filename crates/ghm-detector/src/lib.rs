@@ -7,7 +7,7 @@
 //! | [`norm`], [`layers`] | normalisation; a convolution with its norm, residual and ReLU |
 //! | [`resnet`], [`fpn`], [`head`] | the three parts |
 //! | [`retinanet`] | the whole: pictures to logits and deltas |
-//! | [`part`] | the parts of it, whose times are told apart, and their arithmetic |
+//! | [`part`] | the parts of it, which are told apart, and what each takes |
 //! | [`targets`] | what each anchor is trained on |
 //! | [`mod@decode`] | logits and deltas to boxes in the original picture |
 //! | [`names`], [`weights`] | parameters by name; weights in and out |
@@ -45,7 +45,7 @@ pub use backbone::Backbone;
 pub use config::{ExtraLevels, HeadNorm, ModelConfig, NormKind, Precision, PredictConfig, Style};
 pub use decode::decode;
 pub use error::DetectorError;
-pub use part::{Part, Work};
+pub use part::{Parameters, Part, Work};
 pub use retinanet::{LEVELS, Output, RetinaNet};
 pub use targets::{ImageTruth, Targets, assign};
 pub use weights::{

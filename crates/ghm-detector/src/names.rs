@@ -1,7 +1,11 @@
 //! Parameters by name: the network's own names, and torchvision's for its backbone.
 
+use std::collections::BTreeMap;
+
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
+
+use crate::part::{Parameters, Part};
 
 /// A parameter of the network as it lies in a file.
 #[derive(Clone, Debug)]
@@ -32,6 +36,38 @@ impl ModuleVisitor for Collect {
         let shape = data.shape().to_vec();
         let values = data.try_into_vec().unwrap_or_default();
         self.tensors.push(NamedTensor { name: self.path.join("."), shape, values });
+    }
+
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+}
+
+/// How many parameters there are, part by part.
+pub fn count_parameters<M: Module>(module: &M) -> BTreeMap<Part, Parameters> {
+    let mut visitor = Count { path: Vec::new(), parts: BTreeMap::new() };
+    module.visit(&mut visitor);
+    visitor.parts
+}
+
+struct Count {
+    path: Vec<String>,
+    parts: BTreeMap<Part, Parameters>,
+}
+
+impl ModuleVisitor for Count {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.path.last().is_some_and(|name| name.starts_with("running_")) {
+            return;
+        }
+        let value = param.val();
+        let all = value.shape().num_elements();
+        let trained = if value.is_require_grad() { all } else { 0 };
+        *self.parts.entry(Part::of(&self.path.join("."))).or_default() += Parameters { all, trained };
     }
 
     fn enter_module(&mut self, name: &str, _container_type: &str) {

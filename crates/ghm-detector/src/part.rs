@@ -1,10 +1,10 @@
-//! The parts of a network, whose times are told apart, and the arithmetic in each.
+//! The parts of a network, which are told apart, and what each takes: parameters, arithmetic, memory.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A part of the network.
+/// A part of the network, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
@@ -29,6 +29,20 @@ pub enum Part {
 impl Part {
     /// The stages of the ResNet.
     pub const STAGES: [Self; 4] = [Self::Stage1, Self::Stage2, Self::Stage3, Self::Stage4];
+
+    /// The part of a parameter, by its name in the network.
+    pub fn of(name: &str) -> Self {
+        let parts: Vec<&str> = name.split('.').collect();
+        match parts.as_slice() {
+            ["backbone", "stages", stage, ..] => {
+                stage.parse().ok().and_then(|stage: usize| Self::STAGES.get(stage)).copied().unwrap_or(Self::Stage4)
+            }
+            ["backbone", ..] => Self::Stem,
+            ["fpn", ..] => Self::Pyramid,
+            ["classification", ..] => Self::Classes,
+            _ => Self::Boxes,
+        }
+    }
 }
 
 impl fmt::Display for Part {
@@ -46,19 +60,39 @@ impl fmt::Display for Part {
     }
 }
 
-/// Floating-point operations of convolutions; a product and a sum are two.
+/// Parameters; the running statistics of norms are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameters {
+    /// All.
+    pub all: usize,
+    /// Those that have a gradient.
+    pub trained: usize,
+}
+
+impl std::ops::AddAssign for Parameters {
+    fn add_assign(&mut self, other: Self) {
+        self.all += other.all;
+        self.trained += other.trained;
+    }
+}
+
+/// What the convolutions of a part take; a product and a sum are two floating-point operations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
-    /// Of the forward pass.
+    /// Operations of the forward pass.
     pub forward: u64,
-    /// Of the backward pass: gradients of trained weights, and of inputs that depend on any.
+    /// Operations of the backward pass: gradients of trained weights, and of inputs that depend on any.
     pub backward: u64,
+    /// Activations that are kept for the backward pass, in numbers: what each convolution, norm and ReLU that has one puts out, and
+    /// what the first of them take in.
+    pub kept: u64,
 }
 
 impl std::ops::AddAssign for Work {
     fn add_assign(&mut self, other: Self) {
         self.forward += other.forward;
         self.backward += other.backward;
+        self.kept += other.kept;
     }
 }
 
@@ -71,6 +105,18 @@ pub(crate) struct Sketch {
     pub size: [usize; 2],
     /// Whether it depends on anything that is trained, so that a gradient comes back to it.
     pub tracked: bool,
+}
+
+impl Sketch {
+    /// The numbers of as many channels.
+    pub fn numbers(self, channels: usize) -> u64 {
+        (self.batch * self.size[0] * self.size[1] * channels) as u64
+    }
+
+    /// The same, where they are kept for a backward pass.
+    pub fn kept(self, channels: usize) -> u64 {
+        if self.tracked { self.numbers(channels) } else { 0 }
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The whole network: pictures to logits and deltas.
 
+use std::collections::BTreeMap;
+
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Bool, Device, FloatDType, Int, Tensor};
 use rand::SeedableRng;
@@ -9,7 +11,8 @@ use crate::DetectorError;
 use crate::config::{ModelConfig, Precision};
 use crate::fpn::Fpn;
 use crate::head::Head;
-use crate::part::{Part, Sketch, Work};
+use crate::names::count_parameters;
+use crate::part::{Parameters, Part, Sketch, Work};
 use crate::resnet::Resnet;
 
 /// Pyramid levels, P3 to P7.
@@ -83,19 +86,34 @@ impl RetinaNet {
         Output { logits, deltas, maps }
     }
 
-    /// The arithmetic of one batch of `batch` pictures of `height` and `width`, part by part.
-    pub fn work(&self, batch: usize, [height, width]: [usize; 2]) -> Vec<(Part, Work)> {
+    /// Rows and columns of each level's map for pictures of `height` and `width`.
+    pub fn maps(&self, size: [usize; 2]) -> Vec<[usize; 2]> {
+        self.sketch(1, size, &mut |_, _| {}).map(|level| level.size).into()
+    }
+
+    /// What one batch of `batch` pictures of `height` and `width` takes, part by part.
+    pub fn work(&self, batch: usize, size: [usize; 2]) -> Vec<(Part, Work)> {
         let mut parts = Vec::new();
-        let pictures = Sketch { batch, size: [height, width], tracked: false };
-        let features = self.backbone.sketch(pictures, &mut |part, work| parts.push((part, work)));
-        let (pyramid, work) = self.fpn.sketch(features);
-        parts.push((Part::Pyramid, work));
+        let pyramid = self.sketch(batch, size, &mut |part, work| parts.push((part, work)));
         for (part, head) in [(Part::Classes, &self.classification), (Part::Boxes, &self.regression)] {
             let mut work = Work::default();
             pyramid.iter().for_each(|level| work += head.sketch(*level));
             parts.push((part, work));
         }
         parts
+    }
+
+    /// How many parameters each part has.
+    pub fn parameters(&self) -> BTreeMap<Part, Parameters> {
+        count_parameters(self)
+    }
+
+    /// The pyramid's levels; what backbone and pyramid take goes to `give`.
+    fn sketch(&self, batch: usize, size: [usize; 2], give: &mut dyn FnMut(Part, Work)) -> [Sketch; LEVELS] {
+        let features = self.backbone.sketch(Sketch { batch, size, tracked: false }, give);
+        let (pyramid, work) = self.fpn.sketch(features);
+        give(Part::Pyramid, work);
+        pyramid
     }
 
     /// Forgets what the batches since the last fold measured for the norms: they will be run again.

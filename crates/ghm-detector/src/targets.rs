@@ -38,24 +38,41 @@ pub struct Targets {
 ///
 /// Background anchors of cells beyond a picture's own content are left out: they look at padding.
 pub fn assign(config: &ModelConfig, maps: &[[usize; 2]], truths: &[ImageTruth]) -> Targets {
-    let levels: Vec<Vec<Bbox>> = (0..maps.len()).map(|level| config.anchors.level_anchors(level, maps)).collect();
-    let anchors: Vec<Bbox> = levels.iter().flatten().copied().collect();
+    let anchors = all_anchors(config, maps);
     let pictures: Vec<Picture> = truths.par_iter().map(|truth| label(config, maps, &anchors, truth)).collect();
     let mut targets = Targets::default();
     let mut start = 0;
-    for level in &levels {
-        let rows = start..start + level.len();
+    for [rows, columns] in maps {
+        let rows = start..start + rows * columns * config.anchors.per_cell();
         for picture in &pictures {
             targets.classes.extend_from_slice(&picture.classes[rows.clone()]);
             targets.deltas.extend(picture.deltas[rows.clone()].iter().flatten());
             let weight = |class: &i32| [if *class >= 0 { 1.0 } else { 0.0 }; 4];
             targets.delta_weights.extend(picture.classes[rows.clone()].iter().flat_map(weight));
         }
-        targets.level_rows.push(level.len() * truths.len());
+        targets.level_rows.push(rows.len() * truths.len());
         start = rows.end;
     }
     targets.positives = targets.classes.iter().filter(|c| **c >= 0).count();
     targets
+}
+
+/// The anchors that answer for each labelled object of a picture, `[G]` lists, in input pixels; those of an object that no
+/// anchor reaches are none.
+pub fn answering(config: &ModelConfig, maps: &[[usize; 2]], truth: &ImageTruth) -> Vec<Vec<Bbox>> {
+    let anchors = all_anchors(config, maps);
+    let labels = match_anchors(&anchors, truth.bboxes_in_input, truth.ignored_in_input, &config.matching);
+    let mut answering = vec![Vec::new(); truth.bboxes_in_input.len()];
+    for (label, anchor) in labels.into_iter().zip(anchors) {
+        if let Label::Positive(object) = label {
+            answering[object].push(anchor);
+        }
+    }
+    answering
+}
+
+fn all_anchors(config: &ModelConfig, maps: &[[usize; 2]]) -> Vec<Bbox> {
+    (0..maps.len()).flat_map(|level| config.anchors.level_anchors(level, maps)).collect()
 }
 
 struct Picture {

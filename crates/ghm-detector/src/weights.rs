@@ -1,18 +1,18 @@
 //! Weights in and out: in under the names of several libraries, out under our own; every key is accounted for.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::path::Path;
 
 use burn::module::Module;
 use safetensors::tensor::{Dtype, TensorView};
 
-use crate::config::{HeadNorm, ModelConfig, Style};
+use crate::config::{ModelConfig, Style};
 use crate::names::{NamedTensor, named_tensors, replace_tensors};
 use crate::{DetectorError, RetinaNet};
 use file::WeightsFile;
 pub use inspect::{WeightsPart, WeightsSummary, inspect_weights};
 pub use layout::Layout;
-use layout::{Otherwise, Source};
 
 mod file;
 mod inspect;
@@ -34,6 +34,22 @@ pub struct WeightsReport {
     /// Settings, as `key=value` of `model`, under which the network would compute what the file's own library does; without
     /// them its boxes are a little off.
     pub advice: Vec<&'static str>,
+}
+
+impl fmt::Display for WeightsReport {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}, {} tensors", self.layout.name(), self.loaded)?;
+        if let Some(classes) = self.other_classes {
+            write!(f, "; it has {classes} classes: the last layer starts fresh")?;
+        }
+        if !self.advice.is_empty() {
+            write!(f, "; to compute as there set {}", self.advice.join(" "))?;
+        }
+        // Every norm of a PyTorch file has a counter.
+        let of_note = |name: &&str| !name.ends_with("num_batches_tracked");
+        let unused: Vec<&str> = self.unused.iter().map(String::as_str).filter(of_note).collect();
+        if unused.is_empty() { Ok(()) } else { write!(f, "; unused: {}", unused.join(", ")) }
+    }
 }
 
 /// Loads what another network learned: a classifier's backbone, or a whole RetinaNet, of torchvision, mmdetection,
@@ -104,8 +120,6 @@ fn expect_style(file: &WeightsFile, style: Style) -> Result<(), DetectorError> {
 struct Found {
     /// Theirs, by ours.
     names: Vec<(NamedTensor, String)>,
-    /// Ours that are one number.
-    constant: Vec<(NamedTensor, f32)>,
     fresh: Vec<String>,
     missing: Vec<String>,
     /// Theirs that have another shape, and what is said of each.
@@ -146,7 +160,7 @@ fn load(
     }
     let order = config.and_then(|config| layout.anchor_order(config));
     let loaded = found.names.len();
-    let mut ready = HashMap::with_capacity(loaded + found.constant.len());
+    let mut ready = HashMap::with_capacity(loaded);
     for (ours, theirs) in found.names {
         let values = file.values(&theirs)?;
         let values = match &order {
@@ -155,7 +169,6 @@ fn load(
         };
         ready.insert(ours.name, values);
     }
-    ready.extend(found.constant.into_iter().map(|(ours, value)| (ours.name, vec![value; ours.values.len()])));
     let network = replace_tensors(network, |name| ready.remove(name));
     let advice = config.map_or(Vec::new(), |config| layout.advice(config));
     let report =
@@ -165,16 +178,11 @@ fn load(
 
 impl Found {
     fn look_for(&mut self, ours: NamedTensor, file: &WeightsFile, layout: Layout, config: Option<&ModelConfig>) {
-        let Source { names, otherwise } = layout.source(&ours.name);
+        let names = layout.names(&ours.name);
         let Some((theirs, shape)) = names.iter().find_map(|name| Some((name, file.shape(name)?))) else {
-            match otherwise {
-                Otherwise::Missing => self.missing.push(names.into_iter().next().unwrap_or(ours.name)),
-                // Only with norms is there none to be expected.
-                Otherwise::All(value) if config.is_some_and(|config| config.head_norm != HeadNorm::None) => {
-                    self.constant.push((ours, value));
-                }
-                Otherwise::All(_) => self.missing.push(names.into_iter().next().unwrap_or(ours.name)),
-                Otherwise::Fresh => self.fresh.push(ours.name),
+            match names.into_iter().next() {
+                Some(name) => self.missing.push(name),
+                None => self.fresh.push(ours.name),
             }
             return;
         };
@@ -205,7 +213,7 @@ impl Found {
 /// Whether a name of theirs is of the layer that gives the classes.
 fn is_last_layer_of(layout: Layout, theirs: &str) -> bool {
     let ours = ["classification.output.weight", "classification.output.bias"];
-    ours.iter().any(|ours| layout.source(ours).names.iter().any(|name| name == theirs))
+    ours.iter().any(|ours| layout.names(ours).iter().any(|name| name == theirs))
 }
 
 /// The rows of a last layer, whose anchors are in another order: `order[ours]` is theirs.
@@ -240,7 +248,7 @@ mod tests {
     use half::f16;
 
     use super::*;
-    use crate::config::ExtraLevels;
+    use crate::config::{ExtraLevels, HeadNorm};
     use crate::names::torchvision_name;
     use burn::tensor::Device;
 
@@ -326,7 +334,7 @@ mod tests {
     fn written_as(layout: Layout, network: &RetinaNet) -> Vec<u8> {
         let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = named_tensors(network)
             .into_iter()
-            .filter_map(|t| Some((layout.source(&t.name).names.into_iter().next()?, t)))
+            .filter_map(|t| Some((layout.names(&t.name).into_iter().next()?, t)))
             .map(|(name, t)| (name, t.shape, t.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
             .collect();
         let views = tensors.iter().map(|(n, s, b)| (n.clone(), TensorView::new(Dtype::F32, s.clone(), b).unwrap()));

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use ghm_burn::{Awaited, BatchCounts, BatchTargets, BatchWeights, Criterion};
 use ghm_data::{Batch, Sample};
 use ghm_detector::targets::{ImageTruth, Targets, assign};
-use ghm_detector::{ModelConfig, Output, Part, RetinaNet};
+use ghm_detector::{ModelConfig, Output, Part, RetinaNet, load_weights};
 
 use crate::device::expect_precision;
 use crate::input::Input;
@@ -74,6 +74,14 @@ impl Learner {
             device,
             accumulate: recipe.optimiser.accumulate,
         })
+    }
+
+    /// Loads the file that `model.weights` names, where it names one, and says what was loaded.
+    pub fn load_weights(&mut self) -> Result<Option<String>, TrainError> {
+        let Some(path) = &self.model.weights else { return Ok(None) };
+        let (network, report) = load_weights(self.network.clone(), path, &self.model)?;
+        self.network = network;
+        Ok(Some(format!("{}: {report}", path.display())))
     }
 
     /// The device, with its gradients.
@@ -153,7 +161,8 @@ fn rows(targets: &Targets) -> BatchTargets<'_> {
     BatchTargets { classes: &targets.classes, deltas: &targets.deltas, delta_weights: &targets.delta_weights }
 }
 
-fn truth(sample: &Sample) -> ImageTruth<'_> {
+/// A sample's objects as targets are made of them.
+pub fn truth(sample: &Sample) -> ImageTruth<'_> {
     ImageTruth {
         bboxes_in_input: &sample.bboxes_in_input,
         class_indices: &sample.class_indices,

@@ -1,14 +1,14 @@
 //! The loop: batches in, updates made, epochs evaluated, state saved.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
 use ghm_burn::BatchWeights;
 use ghm_data::{Batch, Loader, Skipped};
-use ghm_detector::{WeightsReport, load_model, load_weights};
+use ghm_detector::load_model;
 use ghm_eval::{Evaluation, GroundTruth, evaluate, write_detections};
 
 use crate::checkpoint::write_checkpoint;
@@ -54,13 +54,7 @@ impl Session {
     /// was loaded.
     pub fn start(plan: Plan, directory: RunDirectory, device: &Device) -> Result<(Self, Option<String>), TrainError> {
         let mut session = Self::new(plan, directory, device)?;
-        let model = &session.plan.recipe.model;
-        let mut note = None;
-        if let Some(path) = &model.weights {
-            let (network, report) = load_weights(session.learner.network, path, model)?;
-            session.learner.network = network;
-            note = Some(loaded_note(path, &report));
-        }
+        let note = session.learner.load_weights()?;
         session.directory.write_recipe(&session.plan.recipe, &session.plan.fingerprint)?;
         Ok((session, note))
     }
@@ -341,22 +335,4 @@ impl Session {
         let history = self.learner.optimiser.to_bytes().map_err(damaged)?;
         write_checkpoint(&path, &self.learner.network, &history, &self.state)
     }
-}
-
-/// What a person is told of weights.
-fn loaded_note(path: &Path, report: &WeightsReport) -> String {
-    let mut note = format!("{}: {}, {} tensors", path.display(), report.layout.name(), report.loaded);
-    if let Some(classes) = report.other_classes {
-        note += &format!("; it has {classes} classes: the last layer starts fresh");
-    }
-    if !report.advice.is_empty() {
-        note += &format!("; to compute as there set {}", report.advice.join(" "));
-    }
-    // Every norm of a PyTorch file has a counter.
-    let unused: Vec<&str> =
-        report.unused.iter().map(String::as_str).filter(|n| !n.ends_with("num_batches_tracked")).collect();
-    if !unused.is_empty() {
-        note += &format!("; unused: {}", unused.join(", "));
-    }
-    note
 }

@@ -10,7 +10,7 @@ use super::layout::Layout;
 use super::{Found, expect_known};
 use crate::config::{ExtraLevels, HeadNorm, ModelConfig};
 use crate::names::named_tensors;
-use crate::{Backbone, DetectorError, RetinaNet};
+use crate::{Backbone, DetectorError, Part, RetinaNet};
 
 /// The most channels and layers that are looked at: twice what any RetinaNet has.
 const MOST_CHANNELS: usize = 512;
@@ -41,8 +41,8 @@ pub struct WeightsSummary {
 /// A part of a network in a file.
 #[derive(Clone, Debug)]
 pub struct WeightsPart {
-    /// The stem, a stage, the pyramid, a head.
-    pub name: String,
+    /// Which.
+    pub part: Part,
     /// Its tensors.
     pub tensors: usize,
     /// Their numbers.
@@ -71,9 +71,9 @@ pub fn inspect_weights(path: &Path) -> Result<WeightsSummary, DetectorError> {
     for ours in named_tensors(&network) {
         found.look_for(ours, &file, layout, Some(&config));
     }
-    let mut parts: BTreeMap<(usize, String), Sums> = BTreeMap::new();
+    let mut parts: BTreeMap<Part, Sums> = BTreeMap::new();
     for (ours, theirs) in &found.names {
-        let sums = parts.entry(part_of(&ours.name)).or_default();
+        let sums = parts.entry(Part::of(&ours.name)).or_default();
         sums.add(&file.values(theirs)?, ours.shape.len() > 1 || ours.name.ends_with("weight"));
     }
     let misshapen = found.misshapen.iter().map(|(theirs, _)| theirs.as_str());
@@ -86,7 +86,7 @@ pub fn inspect_weights(path: &Path) -> Result<WeightsSummary, DetectorError> {
         backbone,
         classes,
         settings,
-        parts: parts.into_iter().map(|((_, name), sums)| sums.part(name)).collect(),
+        parts: parts.into_iter().map(|(part, sums)| sums.of_part(part)).collect(),
         missing: found.missing.iter().cloned().chain(misshapen).collect(),
         unused: rest.map(str::to_owned).collect(),
     })
@@ -100,7 +100,7 @@ struct Shapes<'a> {
 
 impl Shapes<'_> {
     fn of(&self, ours: &str) -> Option<&[usize]> {
-        self.layout.source(ours).names.iter().find_map(|name| self.file.shape(name))
+        self.layout.names(ours).iter().find_map(|name| self.file.shape(name))
     }
 
     fn side(&self, ours: &str, axis: usize) -> Option<usize> {
@@ -182,21 +182,6 @@ impl Shapes<'_> {
     }
 }
 
-/// The part of a tensor of ours, with its place.
-fn part_of(ours: &str) -> (usize, String) {
-    let parts: Vec<&str> = ours.split('.').collect();
-    match parts.as_slice() {
-        ["backbone", "stages", stage, ..] => {
-            let stage = stage.parse::<usize>().unwrap_or(0) + 1;
-            (stage, format!("stage {stage}"))
-        }
-        ["backbone", ..] => (0, "stem".to_owned()),
-        ["fpn", ..] => (5, "pyramid".to_owned()),
-        ["classification", ..] => (6, "class head".to_owned()),
-        _ => (7, "box head".to_owned()),
-    }
-}
-
 #[derive(Default)]
 struct Sums {
     tensors: usize,
@@ -217,8 +202,8 @@ impl Sums {
         }
     }
 
-    fn part(self, name: String) -> WeightsPart {
+    fn of_part(self, part: Part) -> WeightsPart {
         let rms = (self.squares / self.weights.max(1) as f64).sqrt();
-        WeightsPart { name, tensors: self.tensors, numbers: self.numbers, rms, is_finite: !self.strange }
+        WeightsPart { part, tensors: self.tensors, numbers: self.numbers, rms, is_finite: !self.strange }
     }
 }

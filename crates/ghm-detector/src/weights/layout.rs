@@ -22,25 +22,6 @@ pub enum Layout {
     Detectron2,
 }
 
-/// Where a tensor of ours comes from.
-pub(super) struct Source {
-    /// Its names, the first of which that is there counts; versions of a library differ.
-    pub(super) names: Vec<String>,
-    /// What it is where none is there.
-    pub(super) otherwise: Otherwise,
-}
-
-/// What becomes of a tensor that a file does not have.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Otherwise {
-    /// It is missing.
-    Missing,
-    /// All its elements are this: others leave out what changes nothing.
-    All(f32),
-    /// It stays as it is: a file of this kind never has it.
-    Fresh,
-}
-
 impl Layout {
     /// Whose names these are; `None` for names that nobody is known to give.
     pub(super) fn of<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Option<Self> {
@@ -69,34 +50,27 @@ impl Layout {
         }
     }
 
-    /// Where our tensor `ours` comes from.
-    pub(super) fn source(self, ours: &str) -> Source {
-        let of = |names: Vec<String>| Source { names, otherwise: Otherwise::Missing };
+    /// Its names of our tensor `ours`, the first of which that is there counts, for versions of a library differ; none where
+    /// a file of this kind never has it.
+    pub(super) fn names(self, ours: &str) -> Vec<String> {
         if self == Self::Ghm {
-            return of(vec![ours.to_owned()]);
+            return vec![ours.to_owned()];
         }
         if let Some(name) = torchvision_name(ours) {
-            return of(vec![match self {
+            return vec![match self {
                 Self::TorchvisionRetinaNet => format!("backbone.body.{name}"),
                 Self::Mmdetection | Self::PrefixedClassifier => format!("backbone.{name}"),
                 Self::Detectron2 => detectron2_backbone(&name),
                 Self::Ghm | Self::TorchvisionClassifier => name,
-            }]);
+            }];
         }
         let parts: Vec<&str> = ours.split('.').collect();
-        let names = match self {
+        match self {
             Self::TorchvisionRetinaNet => torchvision_rest(&parts),
             Self::Mmdetection => mmdetection_rest(&parts),
             Self::Detectron2 => detectron2_rest(&parts),
             Self::Ghm | Self::TorchvisionClassifier | Self::PrefixedClassifier => Vec::new(),
-        };
-        let otherwise = match (names.is_empty(), &parts[..]) {
-            (true, _) => Otherwise::Fresh,
-            // A convolution before a norm has no bias with others.
-            (false, [_, "tower", _, "bias"]) => Otherwise::All(0.0),
-            (false, _) => Otherwise::Missing,
-        };
-        Source { names, otherwise }
+        }
     }
 
     /// Whether a tensor of theirs is of no use to a detector.
@@ -241,7 +215,7 @@ mod tests {
     use super::*;
 
     fn first(layout: Layout, ours: &str) -> String {
-        layout.source(ours).names.swap_remove(0)
+        layout.names(ours).swap_remove(0)
     }
 
     #[test]
@@ -270,7 +244,7 @@ mod tests {
         ] {
             assert_eq!(first(layout, ours), theirs, "{layout:?}");
         }
-        let older = |ours| Layout::TorchvisionRetinaNet.source(ours).names.swap_remove(1);
+        let older = |ours| Layout::TorchvisionRetinaNet.names(ours).swap_remove(1);
         assert_eq!(older("fpn.lateral.2.bias"), "backbone.fpn.inner_blocks.2.bias");
         assert_eq!(older("regression.tower.3.weight"), "head.regression_head.conv.6.weight");
     }
