@@ -1,7 +1,8 @@
 //! One update: gradients accumulated, clipped by their global norm, applied.
 
-use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Bytes, Gradients};
+use burn::module::ParamGroup;
+use burn::optim::{GradientsAccumulator, GradientsParams, LearningRate, ModuleOptimizer, Optimizer};
+use burn::tensor::{Bytes, Device, Gradients, Tensor};
 use ghm_burn::Awaited;
 use ghm_detector::RetinaNet;
 use replace_with::replace_with_or_abort;
@@ -24,9 +25,9 @@ impl Optimiser {
         let rule = match config.kind {
             OptimiserKind::Sgd => {
                 let (momentum, weight_decay) = (config.momentum as f32, config.weight_decay as f32);
-                OnePassSgd { momentum, weight_decay }.into()
+                by_part(OnePassSgd { momentum, weight_decay }, config.backbone_factor)
             }
-            OptimiserKind::Adamw => OnePassAdamW::new(config.weight_decay).into(),
+            OptimiserKind::Adamw => by_part(OnePassAdamW::new(config.weight_decay), config.backbone_factor),
         };
         Self { rule, clip_norm: config.clip_norm, accumulated: GradientsAccumulator::new() }
     }
@@ -56,6 +57,37 @@ impl Optimiser {
     pub fn restored(self, bytes: Vec<u8>) -> Result<Self, String> {
         let rule = self.rule.from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|e| e.to_string())?;
         Ok(Self { rule, ..self })
+    }
+}
+
+/// A rule for the whole network, at another rate in the backbone.
+fn by_part(rule: impl Optimizer + Clone, backbone_factor: f64) -> ModuleOptimizer {
+    let whole = ModuleOptimizer::from(rule.clone());
+    whole.with_group(ParamGroup::from_predicate("backbone"), Scaled { rule, factor: backbone_factor }, None)
+}
+
+/// A rule at a multiple of the learning rate.
+#[derive(Clone)]
+struct Scaled<R> {
+    rule: R,
+    factor: f64,
+}
+
+impl<R: Optimizer> Optimizer for Scaled<R> {
+    type State<const D: usize> = R::State<D>;
+
+    fn step<const D: usize>(
+        &self,
+        rate: LearningRate,
+        tensor: Tensor<D>,
+        gradient: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        self.rule.step(rate * self.factor, tensor, gradient, state)
+    }
+
+    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
+        R::to_device(state, device)
     }
 }
 
@@ -137,6 +169,31 @@ mod tests {
             let step = RATE * (first + decay * parameter);
             step + RATE * (second + decay * (parameter - step))
         });
+    }
+
+    #[test]
+    fn the_backbone_learns_at_its_own_rate() {
+        for kind in [OptimiserKind::Sgd, OptimiserKind::Adamw] {
+            let start = network();
+            let moved = |backbone_factor| -> Vec<(String, f64)> {
+                let (mut optimiser, mut network) =
+                    (Optimiser::new(&OptimiserConfig { backbone_factor, ..plain(kind) }), start.clone());
+                update(&mut optimiser, &mut network, &start, 0.0);
+                let tensors = named_tensors(&start).into_iter().zip(parameters(&network));
+                let distance = |before: &[f32], after: &[f32]| {
+                    before.iter().zip(after).map(|(b, a)| f64::from(b - a).powi(2)).sum::<f64>().sqrt()
+                };
+                tensors.map(|(before, after)| (before.name, distance(&before.values, &after))).collect()
+            };
+            let mut smaller = 0;
+            for ((name, whole), (_, tenth)) in moved(1.0).into_iter().zip(moved(0.1)) {
+                let expected = if name.starts_with("backbone.") { 0.1 * whole } else { whole };
+                // Parameters near 1 keep seven digits, of which a step of 1e-4 leaves three.
+                assert!((tenth - expected).abs() <= 0.02 * expected, "{kind:?} {name}: {tenth}, expected {expected}");
+                smaller += usize::from(whole > 0.0 && name.starts_with("backbone."));
+            }
+            assert!(smaller > 10, "{kind:?}: only {smaller} tensors of the backbone moved");
+        }
     }
 
     #[test]

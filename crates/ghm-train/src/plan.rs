@@ -104,8 +104,7 @@ impl Plan {
 
     /// The learning rate over the run.
     pub fn schedule(&self) -> Schedule {
-        let learning_rate = self.recipe.optimiser.learning_rate;
-        Schedule::new(self.recipe.schedule.clone(), learning_rate, self.updates_per_epoch())
+        Schedule::new(self.recipe.schedule.clone(), self.recipe.learning_rate(), self.updates_per_epoch())
     }
 
     /// The order of training pictures.

@@ -91,6 +91,12 @@ pub struct OptimiserConfig {
     pub kind: OptimiserKind,
     /// The learning rate after the warm-up.
     pub learning_rate: f64,
+    /// Pictures in an update for which `learning_rate` is meant: with more or fewer it grows and falls in proportion (Goyal et
+    /// al. 2017). Where it is not given, the rate is taken as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_batch: Option<usize>,
+    /// Factor on the learning rate of the backbone, of which a start from ImageNet weights needs less than of the rest.
+    pub backbone_factor: f64,
     /// SGD: momentum, `[0, 1)`.
     pub momentum: f64,
     /// Weight decay.
@@ -106,6 +112,8 @@ impl Default for OptimiserConfig {
         Self {
             kind: OptimiserKind::Sgd,
             learning_rate: 0.01,
+            base_batch: None,
+            backbone_factor: 1.0,
             momentum: 0.9,
             weight_decay: 1e-4,
             clip_norm: 35.0,
@@ -242,6 +250,13 @@ impl Recipe {
         }
     }
 
+    /// The learning rate after the warm-up, for as many pictures as an update has.
+    pub fn learning_rate(&self) -> f64 {
+        let pictures = (self.schedule.batch * self.optimiser.accumulate) as f64;
+        let factor = self.optimiser.base_batch.map_or(1.0, |base| pictures / base as f64);
+        self.optimiser.learning_rate * factor
+    }
+
     /// Whether parts of the network are frozen that start from random weights, so that they never learn.
     pub fn freezes_fresh_weights(&self) -> bool {
         let model = &self.model;
@@ -260,9 +275,11 @@ impl Recipe {
             ("schedule.batch", schedule.batch),
             ("evaluation.batch", self.evaluation.batch),
             ("optimiser.accumulate", optimiser.accumulate),
+            ("optimiser.base_batch", optimiser.base_batch.unwrap_or(1)),
         ];
         let not_negative = [
             ("optimiser.learning_rate", optimiser.learning_rate),
+            ("optimiser.backbone_factor", optimiser.backbone_factor),
             ("optimiser.weight_decay", optimiser.weight_decay),
             ("optimiser.clip_norm", optimiser.clip_norm),
             ("schedule.warmup_factor", schedule.warmup_factor),
@@ -400,6 +417,18 @@ mod tests {
         for key in all {
             assert!(text.contains(&format!("`{key}`")), "docs/recipe.md does not describe {key}");
         }
+    }
+
+    #[test]
+    fn the_rate_grows_with_the_pictures_of_an_update_where_a_base_is_given() {
+        assert_eq!(overridden("schedule.batch=4").unwrap().learning_rate(), 0.01);
+        let scaled = |batch: usize, accumulate: usize| {
+            let mut recipe = overridden("optimiser.base_batch=16").unwrap();
+            (recipe.schedule.batch, recipe.optimiser.accumulate) = (batch, accumulate);
+            recipe.learning_rate()
+        };
+        assert_eq!((scaled(16, 1), scaled(4, 1), scaled(8, 4)), (0.01, 0.0025, 0.02));
+        assert!(overridden("optimiser.base_batch=0").unwrap().validate().is_err());
     }
 
     #[test]
