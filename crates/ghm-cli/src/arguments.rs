@@ -70,6 +70,10 @@ pub struct TrainArguments {
     /// The run directory; never overwritten [default: runs/NAME, or the next free runs/NAME-N]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub out: Option<PathBuf>,
+    /// Train nothing: say what the run would be, and draw its first batch with the anchors that answer for each object
+    /// [default of --out: runs/NAME-dry-run]
+    #[arg(long, conflicts_with = "resume")]
+    pub dry_run: bool,
     /// Go on with the run in this directory
     #[arg(long, value_name = "DIR", conflicts_with_all = ["recipe", "overrides"])]
     pub resume: Option<PathBuf>,

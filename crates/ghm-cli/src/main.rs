@@ -5,6 +5,7 @@
 mod arguments;
 mod bench;
 mod demo;
+mod dry_run;
 mod eval;
 mod failure;
 mod interrupt;

@@ -10,6 +10,7 @@ use ghm_eval::Detection;
 use ghm_train::{Ended, EpochRecord, Observer, Plan, Recipe, RunDirectory, Session, StepRecord, open_device};
 
 use crate::arguments::TrainArguments;
+use crate::dry_run;
 use crate::interrupt::{self, STOPPED};
 use crate::output::{free_path, print};
 use crate::progress::Progress;
@@ -24,6 +25,9 @@ const FINDINGS_SHOWN: usize = 20;
 /// Runs the verb.
 pub fn run(arguments: &TrainArguments) -> Result<ExitCode> {
     let device = device(&arguments.device)?;
+    if arguments.dry_run {
+        return rehearse(arguments, &device);
+    }
     let (session, directory) = match &arguments.resume {
         Some(root) => {
             let directory = RunDirectory::open(root)?;
@@ -36,21 +40,29 @@ pub fn run(arguments: &TrainArguments) -> Result<ExitCode> {
 }
 
 fn start(arguments: &TrainArguments, device: &burn::tensor::Device) -> Result<(Session, RunDirectory)> {
-    let given = arguments.recipe.clone().unwrap_or_default();
-    let (recipe, name) = read(&given, &arguments.overrides)?;
-    let out = arguments.out.clone().unwrap_or_else(|| free_path(&Path::new("runs").join(name)));
-    RunDirectory::expect_free(&out)?; // before the data are read
-    let plan = plan(recipe)?;
-    begin(plan, &out, device)
+    let (recipe, out) = read(arguments, "")?;
+    begin(plan(recipe)?, &out, device)
 }
 
-/// A recipe and the name of its runs: from a TOML file, or the built-in one for a data set.
-fn read(given: &Path, overrides: &[String]) -> Result<(Recipe, PathBuf)> {
-    let stem = given.file_stem().unwrap_or(given.as_os_str()).to_owned();
-    if given.extension().is_some_and(|e| e == "toml") {
-        return Ok((Recipe::read(given, overrides)?, stem.into()));
-    }
-    Ok((Recipe::for_data(DEFAULT_RECIPE, given, overrides)?, stem.into()))
+/// Says what a run would be.
+fn rehearse(arguments: &TrainArguments, device: &burn::tensor::Device) -> Result<ExitCode> {
+    let (recipe, out) = read(arguments, "-dry-run")?;
+    dry_run::run(&plan(recipe)?, &out, device)
+}
+
+/// The recipe, from a TOML file or the built-in one for a data set, and a free folder for its run, which is named after it
+/// and `ending` where none is given.
+fn read(arguments: &TrainArguments, ending: &str) -> Result<(Recipe, PathBuf)> {
+    let given = arguments.recipe.clone().unwrap_or_default();
+    let recipe = match given.extension() {
+        Some(extension) if extension == "toml" => Recipe::read(&given, &arguments.overrides)?,
+        _ => Recipe::for_data(DEFAULT_RECIPE, &given, &arguments.overrides)?,
+    };
+    let mut name = given.file_stem().unwrap_or(given.as_os_str()).to_owned();
+    name.push(ending);
+    let out = arguments.out.clone().unwrap_or_else(|| free_path(&Path::new("runs").join(name)));
+    RunDirectory::expect_free(&out)?; // before the data are read
+    Ok((recipe, out))
 }
 
 /// Opens a device, saying what is to be said about it.
@@ -82,7 +94,7 @@ pub fn plan(recipe: Recipe) -> Result<Plan> {
 }
 
 /// Writes all defects of a run's data, one a line.
-fn write_findings(findings: &[ghm_data::Finding], path: &Path) -> Result<()> {
+pub fn write_findings(findings: &[ghm_data::Finding], path: &Path) -> Result<()> {
     if findings.is_empty() {
         return Ok(());
     }

@@ -27,6 +27,12 @@ impl Colour {
         [self.red, self.green, self.blue]
     }
 
+    /// Half of it, half white.
+    pub fn faded(self) -> Self {
+        let [red, green, blue] = self.to_array().map(|channel| 128 + channel / 2);
+        Self { red, green, blue }
+    }
+
     /// Relative luminance in `[0, 1]` (WCAG 2.2).
     pub fn luminance(self) -> f32 {
         let [red, green, blue] = self.to_array().map(|channel| {

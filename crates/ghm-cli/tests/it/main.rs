@@ -5,6 +5,7 @@
 mod arrows;
 mod bad_input;
 mod bench;
+mod dry_run;
 mod formats;
 mod predict;
 mod resume;
