@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::{ExtraLevels, ModelConfig};
 use crate::layers::{Conv, ConvShape, Start};
+use crate::onnx::graph::{Graph, Value};
 use crate::part::{Sketch, Work};
 
 /// The pyramid.
@@ -59,6 +60,23 @@ impl Fpn {
         let p6 = self.p6.forward(p6_input, None, Activation::None);
         let p7_input = if self.extra_relu { relu(p6.clone()) } else { p6.clone() };
         let p7 = self.p7.forward(p7_input, None, Activation::None);
+        [p3, p4, p5, p6, p7]
+    }
+
+    /// [`Fpn::forward`] in a graph.
+    pub(crate) fn trace(&self, graph: &mut Graph, [c3, c4, c5]: [Value; 3]) -> [Value; 5] {
+        let m5 = self.lateral[2].trace(graph, &c5, Activation::None);
+        let mut below = |level: usize, x: &Value, above: &Value| {
+            let (lateral, above) = (self.lateral[level].trace(graph, x, Activation::None), graph.doubled(above));
+            graph.apply("Add", &[&lateral, &above])
+        };
+        let m4 = below(1, &c4, &m5);
+        let m3 = below(0, &c3, &m4);
+        let [p3, p4, p5] =
+            [(0, m3), (1, m4), (2, m5)].map(|(level, x)| self.output[level].trace(graph, &x, Activation::None));
+        let p6 = self.p6.trace(graph, if self.extra == ExtraLevels::C5 { &c5 } else { &p5 }, Activation::None);
+        let p7_input = graph.activated(p6.clone(), if self.extra_relu { Activation::Relu } else { Activation::None });
+        let p7 = self.p7.trace(graph, &p7_input, Activation::None);
         [p3, p4, p5, p6, p7]
     }
 

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::{HeadNorm, ModelConfig, NormKind};
 use crate::layers::{Conv, ConvShape, Start};
 use crate::norm::Norm;
+use crate::onnx::graph::{Graph, Value};
 use crate::part::{Sketch, Work};
 
 /// Epsilon of the towers' norms.
@@ -67,6 +68,24 @@ impl Head {
         let y = self.output.forward(x, None, Activation::None); // [N, anchors * outputs, H, W]
         let [n, channels, h, w] = y.dims();
         y.permute([0, 2, 3, 1]).reshape([n, h * w * (channels / self.outputs), self.outputs])
+    }
+
+    /// [`Head::forward`] in a graph.
+    pub(crate) fn trace(&self, graph: &mut Graph, x: &Value) -> Value {
+        let mut x = x.clone();
+        for (index, conv) in self.tower.iter().enumerate() {
+            x = match self.norms.get(index) {
+                None => conv.trace(graph, &x, Activation::Relu),
+                Some(norm) => {
+                    let y = conv.trace(graph, &x, Activation::None);
+                    let y = norm.trace(graph, &y);
+                    graph.activated(y, Activation::Relu)
+                }
+            };
+        }
+        let y = self.output.trace(graph, &x, Activation::None);
+        let y = graph.transpose(&y, &[0, 2, 3, 1]);
+        graph.reshape(&y, &[0, -1, self.outputs as i64])
     }
 
     /// What one level takes.

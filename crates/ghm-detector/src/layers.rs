@@ -8,6 +8,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::NormKind;
 use crate::norm::Norm;
+use crate::onnx::graph::{Graph, Strides, Value};
+use crate::onnx::numbers;
 use crate::part::{Sketch, Work};
 
 /// Distribution of fresh weights.
@@ -75,6 +77,10 @@ impl ConvShape {
         ConvSpec { stride: self.stride, padding: self.kernel / 2, groups: self.groups }
     }
 
+    fn strides(self) -> Strides {
+        Strides { stride: self.stride, padding: self.kernel / 2, groups: self.groups }
+    }
+
     /// What becomes of a map; what it takes is added to `work`.
     fn sketch(self, map: Sketch, weight: &Param<Tensor<4>>, work: &mut Work) -> Sketch {
         let trained = weight.val().is_require_grad();
@@ -120,6 +126,13 @@ impl Conv {
         self.shape.channels_out
     }
 
+    /// [`Conv::forward`] without a residual, in a graph.
+    pub(crate) fn trace(&self, graph: &mut Graph, x: &Value, activation: Activation) -> Value {
+        let (weight, bias) = (numbers(self.weight.val()), self.bias.as_ref().map(|bias| numbers(bias.val())));
+        let y = graph.conv(x, (&weight, self.shape.weight_shape()), bias.as_deref(), self.shape.strides());
+        graph.activated(y, activation)
+    }
+
     /// What becomes of a map; what it takes is added to `work`.
     pub(crate) fn sketch(&self, map: Sketch, work: &mut Work) -> Sketch {
         self.shape.sketch(map, &self.weight, work)
@@ -155,6 +168,33 @@ impl ConvNorm {
         }
         let y = conv2d(x, weight, Epilogue::new(Activation::None), self.shape.spec());
         self.norm.forward(y, residual, activation)
+    }
+
+    /// The same, of a network that is not trained, in a graph: a norm without statistics of the batch becomes part of the
+    /// convolution.
+    pub(crate) fn trace(
+        &self,
+        graph: &mut Graph,
+        x: &Value,
+        residual: Option<&Value>,
+        activation: Activation,
+    ) -> Value {
+        let (mut weight, shape) = (numbers(self.weight.val()), self.shape.weight_shape());
+        let y = match self.norm.folded() {
+            Some((scale, shift)) => {
+                let of_output = weight.len() / shape[0];
+                for (filter, scale) in weight.chunks_mut(of_output.max(1)).zip(numbers(scale)) {
+                    filter.iter_mut().for_each(|number| *number *= scale);
+                }
+                graph.conv(x, (&weight, shape), Some(&numbers(shift)), self.shape.strides())
+            }
+            None => {
+                let y = graph.conv(x, (&weight, shape), None, self.shape.strides());
+                self.norm.trace(graph, &y)
+            }
+        };
+        let y = residual.map_or(y.clone(), |residual| graph.apply("Add", &[&y, residual]));
+        graph.activated(y, activation)
     }
 
     /// What becomes of a map; what convolution and norm take is added to `work`.

@@ -11,6 +11,7 @@
 //! | [`targets`] | what each anchor is trained on |
 //! | [`mod@decode`] | logits and deltas to boxes in the original picture |
 //! | [`names`], [`weights`] | parameters by name; weights in and out |
+//! | [`onnx`] | the network as an ONNX file |
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -35,6 +36,7 @@ pub mod head;
 pub mod layers;
 pub mod names;
 pub mod norm;
+pub mod onnx;
 pub mod part;
 pub mod resnet;
 pub mod retinanet;
@@ -45,9 +47,10 @@ pub use backbone::Backbone;
 pub use config::{ExtraLevels, HeadNorm, ModelConfig, NormKind, Precision, PredictConfig, Style};
 pub use decode::decode;
 pub use error::DetectorError;
+pub use onnx::{OnnxOutputs, to_onnx};
 pub use part::{Parameters, Part, Work};
 pub use retinanet::{LEVELS, Output, RetinaNet};
 pub use targets::{ImageTruth, Targets, assign};
 pub use weights::{
-    Layout, WeightsPart, WeightsReport, WeightsSummary, inspect_weights, load_model, load_weights, save_model,
+    Layout, WeightsPart, WeightsReport, WeightsSummary, inspect_weights, load_model, load_weights, save_as, save_model,
 };

@@ -7,6 +7,8 @@ use burn::tensor::{DType, Device, FloatDType, Tensor, module};
 use ghm_conv::{Activation, NormParameters, batch_norm_training, group_norm};
 
 use crate::config::NormKind;
+use crate::onnx::graph::{Graph, Value};
+use crate::onnx::numbers;
 
 /// Groups of a group norm, where the channels allow.
 const GROUPS: usize = 32;
@@ -102,9 +104,14 @@ impl Norm {
         normalised.output
     }
 
+    /// A norm over groups in a graph; others are part of the convolution before them.
+    pub(crate) fn trace(&self, graph: &mut Graph, x: &Value) -> Value {
+        let (weight, bias) = (numbers(self.weight.val()), numbers(self.bias.val()));
+        graph.group_norm(x, groups_of(weight.len()), (&weight, &bias), self.epsilon as f32)
+    }
+
     fn forward_groups(&self, x: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
-        let channels = x.dims()[1];
-        let groups = (1..=GROUPS.min(channels)).rev().find(|g| channels.is_multiple_of(*g)).unwrap_or(1);
+        let groups = groups_of(x.dims()[1]);
         let parameters = NormParameters { weight: self.weight.val(), bias: self.bias.val(), epsilon: self.epsilon };
         match residual {
             None => group_norm(x, parameters, groups, activation),
@@ -127,6 +134,11 @@ impl Norm {
             self.running_var = self.running_var.take().map(|p| blend(p, variance));
         }
     }
+}
+
+/// [`GROUPS`], or as many as the channels allow.
+fn groups_of(channels: usize) -> usize {
+    (1..=GROUPS.min(channels)).rev().find(|groups| channels.is_multiple_of(*groups)).unwrap_or(1)
 }
 
 fn finish(y: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {

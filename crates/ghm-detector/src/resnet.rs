@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::{ModelConfig, Style};
 use crate::layers::{ConvNorm, ConvShape};
 use crate::norm::Norm;
+use crate::onnx::graph::{Graph, Value};
 use crate::part::{Part, Sketch, Work};
 
 /// Epsilon of the norms.
@@ -62,6 +63,21 @@ impl Block {
             Some(conv3) => {
                 let y = self.conv2.forward(y, None, Activation::Relu);
                 conv3.forward(y, Some(shortcut), Activation::Relu)
+            }
+        }
+    }
+
+    fn trace(&self, graph: &mut Graph, x: &Value) -> Value {
+        let shortcut = match &self.downsample {
+            Some(downsample) => downsample.trace(graph, x, None, Activation::None),
+            None => x.clone(),
+        };
+        let y = self.conv1.trace(graph, x, None, Activation::Relu);
+        match &self.conv3 {
+            None => self.conv2.trace(graph, &y, Some(&shortcut), Activation::Relu),
+            Some(conv3) => {
+                let y = self.conv2.trace(graph, &y, None, Activation::Relu);
+                conv3.trace(graph, &y, Some(&shortcut), Activation::Relu)
             }
         }
     }
@@ -142,6 +158,17 @@ impl Resnet {
             done(part);
         }
         [outputs[1].clone(), outputs[2].clone(), outputs[3].clone()]
+    }
+
+    /// [`Resnet::forward`] in a graph.
+    pub(crate) fn trace(&self, graph: &mut Graph, x: &Value) -> [Value; 3] {
+        let x = self.stem.trace(graph, x, None, Activation::Relu);
+        let mut x = graph.max_pool_stem(&x);
+        let [_, c3, c4, c5] = std::array::from_fn(|stage| {
+            x = self.stages[stage].iter().fold(x.clone(), |x, block| block.trace(graph, &x));
+            x.clone()
+        });
+        [c3, c4, c5]
     }
 
     /// What becomes of pictures: the sketches of C3, C4, C5; the arithmetic goes to `give`, part by part.

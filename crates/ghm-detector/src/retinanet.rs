@@ -12,6 +12,7 @@ use crate::config::{ModelConfig, Precision};
 use crate::fpn::Fpn;
 use crate::head::Head;
 use crate::names::count_parameters;
+use crate::onnx::graph::{Graph, Value};
 use crate::part::{Parameters, Part, Sketch, Work};
 use crate::resnet::Resnet;
 
@@ -84,6 +85,14 @@ impl RetinaNet {
         let deltas = pyramid.into_iter().map(|p| self.regression.forward(p)).collect();
         done(Part::Boxes);
         Output { logits, deltas, maps }
+    }
+
+    /// [`RetinaNet::forward`] in a graph: logits and deltas of each level.
+    pub(crate) fn trace(&self, graph: &mut Graph, pixels: &Value) -> Vec<(Value, Value)> {
+        let features = self.backbone.trace(graph, pixels);
+        let pyramid = self.fpn.trace(graph, features);
+        let mut heads = |level| (self.classification.trace(graph, level), self.regression.trace(graph, level));
+        pyramid.iter().map(&mut heads).collect()
     }
 
     /// Rows and columns of each level's map for pictures of `height` and `width`.

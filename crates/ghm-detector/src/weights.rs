@@ -229,7 +229,29 @@ fn nearest<'a>(name: &str, among: &'a [String]) -> Option<&'a String> {
 
 /// The network's tensors as a safetensors file's bytes, under its own names, with `metadata` in the header.
 pub fn save_model<M: Module>(network: &M, metadata: HashMap<String, String>) -> Result<Vec<u8>, DetectorError> {
-    let tensors = named_tensors(network);
+    save_as(network, Layout::Ghm, metadata)
+}
+
+/// The same under another library's names.
+///
+/// # Errors
+/// [`DetectorError::Mismatch`] with the tensors that the library has no name for: all but the backbone's in a classifier.
+pub fn save_as<M: Module>(
+    network: &M,
+    layout: Layout,
+    metadata: HashMap<String, String>,
+) -> Result<Vec<u8>, DetectorError> {
+    let mut tensors = named_tensors(network);
+    let mut nameless = Vec::new();
+    for tensor in &mut tensors {
+        match layout.names(&tensor.name).into_iter().next() {
+            Some(name) => tensor.name = name,
+            None => nameless.push(format!("  {}: has no name in a {}", tensor.name, layout.name())),
+        }
+    }
+    if !nameless.is_empty() {
+        return Err(DetectorError::Mismatch { path: "network".into(), problems: nameless });
+    }
     let bytes: Vec<Vec<u8>> = tensors.iter().map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
     let refuse = |e: safetensors::SafeTensorError| DetectorError::Mismatch {
         path: "network".into(),
@@ -330,21 +352,10 @@ mod tests {
         assert!(message.contains("set model.style = \"caffe\""), "{message}");
     }
 
-    /// Our network's tensors as another library would write them; `rename` may drop one or make several.
-    fn written_as(layout: Layout, network: &RetinaNet) -> Vec<u8> {
-        let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = named_tensors(network)
-            .into_iter()
-            .filter_map(|t| Some((layout.names(&t.name).into_iter().next()?, t)))
-            .map(|(name, t)| (name, t.shape, t.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
-            .collect();
-        let views = tensors.iter().map(|(n, s, b)| (n.clone(), TensorView::new(Dtype::F32, s.clone(), b).unwrap()));
-        safetensors::serialize(views, None).unwrap()
-    }
-
     #[test]
     fn a_whole_detector_comes_back_from_every_library_s_names() {
         for layout in [Layout::Ghm, Layout::TorchvisionRetinaNet, Layout::Mmdetection] {
-            let (_folder, path) = write("detector.safetensors", &written_as(layout, &network(5)));
+            let (_folder, path) = write("detector.safetensors", &save_as(&network(5), layout, HashMap::new()).unwrap());
             let (loaded, report) = load_weights(network(1), &path, &small()).unwrap();
             assert!(flat(&loaded) == flat(&network(5)), "{layout:?}");
             assert_eq!((report.layout, report.fresh.len(), report.other_classes), (layout, 0, None));
@@ -353,7 +364,7 @@ mod tests {
 
     #[test]
     fn the_anchors_of_detectron2_are_brought_into_our_order() {
-        let (_folder, path) = write("detector.safetensors", &written_as(Layout::Detectron2, &network(5)));
+        let (_folder, path) = write("detector.safetensors", &save_as(&network(5), Layout::Detectron2, HashMap::new()).unwrap());
         let (loaded, _) = load_weights(network(1), &path, &small()).unwrap();
         let biases = |network: &RetinaNet, name: &str| {
             let found = named_tensors(network).into_iter().find(|t| t.name == name).unwrap();
@@ -372,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_detector_of_other_classes_leaves_its_last_layer_fresh_and_says_so() {
-        let (_folder, path) = write("detector.safetensors", &written_as(Layout::Mmdetection, &network(5)));
+        let (_folder, path) = write("detector.safetensors", &save_as(&network(5), Layout::Mmdetection, HashMap::new()).unwrap());
         let fresh = RetinaNet::new(&small(), 7, 1, &Device::flex()).unwrap();
         let (loaded, report) = load_weights(fresh.clone(), &path, &small()).unwrap();
         assert_eq!(report.other_classes, Some(2));
@@ -396,7 +407,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_said_once_and_with_the_setting_that_would_help() {
-        let (_folder, path) = write("detector.safetensors", &written_as(Layout::Mmdetection, &network(5)));
+        let (_folder, path) = write("detector.safetensors", &save_as(&network(5), Layout::Mmdetection, HashMap::new()).unwrap());
         let config = ModelConfig { extra_levels: ExtraLevels::P5, head_norm: HeadNorm::Group, ..small() };
         let other = RetinaNet::new(&config, 2, 1, &Device::flex()).unwrap();
         let message = load_weights(other, &path, &config).unwrap_err().to_string();

@@ -4,5 +4,6 @@
 
 mod fixture;
 mod golden;
+mod onnx;
 mod precision;
 mod weights;
