@@ -24,6 +24,8 @@ pub enum Verb {
     Eval(EvalArguments),
     /// Boxes on pictures
     Predict(PredictArguments),
+    /// A network for other software: ONNX, or weights for torchvision
+    Export(ExportArguments),
     /// What a file of weights is: whose, of which network, with which settings to start from it
     Weights(WeightsArguments),
     /// How fast this machine computes
@@ -108,16 +110,65 @@ pub struct EvalArguments {
     pub device: String,
 }
 
+/// The network that is looked through.
+#[derive(Debug, Args)]
+pub struct ModelArguments {
+    /// A run directory, or a file of weights: .safetensors or .pth, of ghm, torchvision, mmdetection or Detectron2
+    #[arg(value_name = "RUN|WEIGHTS")]
+    pub model: PathBuf,
+    /// For a file of weights: the recipe of its network and input [default: what the file says and shows, else the published
+    /// ones]
+    #[arg(long, value_name = "RECIPE")]
+    pub recipe: Option<PathBuf>,
+    /// For a file of weights: a key of the recipe, as model.style=caffe; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// For a file of weights: names of its classes, one a line in the order of its outputs [default: those in the file, else
+    /// COCO's where it has 80 or 91]
+    #[arg(long, value_name = "FILE")]
+    pub classes: Option<PathBuf>,
+}
+
+/// `ghm export`.
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    /// The network.
+    #[command(flatten)]
+    pub model: ModelArguments,
+    /// What for: onnx, or safetensors under torchvision's names beside a .py file that builds the network
+    #[arg(long)]
+    pub to: ExportFormat,
+    /// The file; never overwritten [default: RUN/model.onnx and the like, or WEIGHTS-export.onnx in the working directory]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// ONNX: boxes, scores and classes in place of logits and deltas
+    #[arg(long)]
+    pub boxes: bool,
+    /// ONNX with --boxes: width and height of the pictures, multiples of 32 [default: the recipe's input, rounded up]
+    #[arg(long, value_names = ["WIDTH", "HEIGHT"], num_args = 2)]
+    pub size: Option<Vec<usize>>,
+}
+
+/// What a network can be exported to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// ONNX, opset 17
+    Onnx,
+    /// Weights under torchvision's names
+    Safetensors,
+}
+
 /// `ghm predict`.
 #[derive(Debug, Args)]
 pub struct PredictArguments {
-    /// A run directory
-    #[arg(value_name = "RUN")]
-    pub run: PathBuf,
+    /// The network.
+    #[command(flatten)]
+    pub model: ModelArguments,
     /// Pictures, folders of pictures, or quoted patterns such as 'photos/*.jpg'
     #[arg(value_name = "IMAGES", required = true)]
     pub images: Vec<String>,
-    /// Where pictures with boxes go [default: RUN/predictions, or the next free RUN/predictions-N]
+    /// Where pictures with boxes go [default: RUN/predictions, for a file of weights predictions, or the next free number of
+    /// it]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Only boxes above this score, 0 to 1

@@ -100,7 +100,8 @@ fn network(plan: &Plan, learner: &Learner, batch: &Batch) -> String {
         let [all, trained] = [parameters.all, parameters.trained].map(|count| count.to_string());
         [name, all, trained, giga(work.forward), giga(work.backward), kept]
     };
-    let mut lines = vec![["part", "parameters", "trained", "GFLOP forward", "backward", "activations, MB"].map(str::to_owned)];
+    let mut lines =
+        vec![["part", "parameters", "trained", "GFLOP forward", "backward", "activations, MB"].map(str::to_owned)];
     let (mut all, mut all_work) = (Parameters::default(), Work::default());
     for (part, work) in learner.network.work(1, [height, width]) {
         let own = parameters.get(&part).copied().unwrap_or_default();

@@ -7,9 +7,11 @@ mod bench;
 mod demo;
 mod dry_run;
 mod eval;
+mod export;
 mod failure;
 mod interrupt;
 mod memory;
+mod model;
 mod output;
 mod predict;
 mod progress;
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Verb::Train(train) => train::run(&train),
         Verb::Eval(eval) => eval::run(&eval),
         Verb::Predict(predict) => predict::run(&predict),
+        Verb::Export(export) => export::run(&export),
         Verb::Weights(weights) => weights::run(&weights),
         Verb::Bench(bench) => bench::run(&bench),
     });

@@ -9,11 +9,12 @@ use anyhow::{Context, Result, ensure};
 use ghm_data::{Dataset, ImageRecord, read_size};
 use ghm_eval::{Detection, write_detections};
 use ghm_report::write_png;
+use ghm_train::Predictor;
 use ghm_train::predictor::Predictions;
-use ghm_train::{Predictor, RunDirectory};
 use serde_json::json;
 
 use crate::arguments::PredictArguments;
+use crate::model;
 use crate::output::{free_path, print};
 use crate::samples::{LEGIBLE, annotated, drawn, open_picture};
 use crate::table::counted;
@@ -28,11 +29,11 @@ const LIST: &str = "images.json";
 /// Runs the verb.
 pub fn run(arguments: &PredictArguments) -> Result<ExitCode> {
     ensure!((0.0..=1.0).contains(&arguments.score), "--score {}: give a number from 0 to 1", arguments.score);
-    let directory = RunDirectory::open(&arguments.run)?;
     let paths = pictures(&arguments.images)?;
-    let mut predictor = Predictor::open(&directory, &device(&arguments.device)?)?;
+    let mut predictor = model::open(&arguments.model, &device(&arguments.device)?)?;
     predictor.set_score(arguments.score);
-    let out = arguments.out.clone().unwrap_or_else(|| free_path(&arguments.run.join("predictions")));
+    let run = if arguments.model.model.is_dir() { &arguments.model.model } else { Path::new("") };
+    let out = arguments.out.clone().unwrap_or_else(|| free_path(&run.join("predictions")));
     let json_path = arguments.json.clone().unwrap_or_else(|| out.join("detections.json"));
     expect_free(&out, &json_path)?;
     std::fs::create_dir_all(&out).with_context(|| format!("{}: cannot be created", out.display()))?;
@@ -46,12 +47,7 @@ pub fn run(arguments: &PredictArguments) -> Result<ExitCode> {
     write_list(&drawings, &out)?;
     write_detections(&json_path, &predictions.detections)?;
     let (boxes, pictures) = (predictions.detections.len(), drawings.len());
-    print(&format!(
-        "{} in {}: {}",
-        counted(boxes, "box"),
-        counted(pictures, "picture"),
-        out.display()
-    ))?;
+    print(&format!("{} in {}: {}", counted(boxes, "box"), counted(pictures, "picture"), out.display()))?;
     let skipped = unreadable.len() + predictions.skipped.len();
     Ok(if skipped > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }

@@ -3,6 +3,7 @@
 //! Categories are sorted by id, pictures and annotations keep the order of the file. `iscrowd` objects are kept as
 //! ignored. The size of a picture is the one the file states; no picture is opened.
 
+mod classes;
 mod files;
 mod json;
 mod pictures;
@@ -21,6 +22,7 @@ use json::List;
 use pictures::PictureFolders;
 use record::{RawAnnotation, RawImage, Records};
 
+pub use classes::{coco_classes, coco_classes_by_number};
 pub(crate) use files::{SplitFile, find};
 pub use write::{to_coco_json, write_coco};
 

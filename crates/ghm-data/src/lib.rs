@@ -50,7 +50,7 @@ mod yolo;
 
 pub use augment::AugmentConfig;
 pub use check::{OnBad, check_findings, check_pictures};
-pub use coco::{to_coco_json, write_coco};
+pub use coco::{coco_classes, coco_classes_by_number, to_coco_json, write_coco};
 pub use dataset::{Category, Dataset, ImageRecord, Object};
 pub use decode::{MAX_SIDE, decode, decode_bytes};
 pub use error::{DataError, Problem};

@@ -18,6 +18,16 @@ pub enum Style {
     Caffe,
 }
 
+impl Style {
+    /// As a recipe has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pytorch => "pytorch",
+            Self::Caffe => "caffe",
+        }
+    }
+}
+
 /// The backbone's normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -49,8 +49,9 @@ pub use decode::decode;
 pub use error::DetectorError;
 pub use onnx::{OnnxOutputs, to_onnx};
 pub use part::{Parameters, Part, Work};
-pub use retinanet::{LEVELS, Output, RetinaNet};
+pub use retinanet::{INPUT_MULTIPLE, LEVELS, Output, RetinaNet};
 pub use targets::{ImageTruth, Targets, assign};
 pub use weights::{
-    Layout, WeightsPart, WeightsReport, WeightsSummary, inspect_weights, load_model, load_weights, save_as, save_model,
+    DESCRIPTION, Layout, WeightsPart, WeightsReport, WeightsSummary, inspect_weights, load_model, load_weights,
+    save_as, save_model,
 };

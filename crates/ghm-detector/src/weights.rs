@@ -10,6 +10,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use crate::config::{ModelConfig, Style};
 use crate::names::{NamedTensor, named_tensors, replace_tensors};
 use crate::{DetectorError, RetinaNet};
+pub use file::DESCRIPTION;
 use file::WeightsFile;
 pub use inspect::{WeightsPart, WeightsSummary, inspect_weights};
 pub use layout::Layout;
@@ -101,13 +102,11 @@ pub fn load_model(network: RetinaNet, path: &Path) -> Result<RetinaNet, Detector
 }
 
 fn expect_style(file: &WeightsFile, style: Style) -> Result<(), DetectorError> {
-    let wanted = match style {
-        Style::Caffe => "caffe",
-        Style::Pytorch => "pytorch",
-    };
-    match file.metadata.get("style").filter(|stated| *stated != wanted) {
+    let wanted = style.name();
+    match file.style().filter(|stated| *stated != style) {
         None => Ok(()),
         Some(stated) => {
+            let stated = stated.name();
             let problem =
                 format!("the file says style = \"{stated}\": set model.style = \"{stated}\" (now \"{wanted}\")");
             Err(DetectorError::Mismatch { path: file.path().into(), problems: vec![problem] })
@@ -170,7 +169,11 @@ fn load(
         ready.insert(ours.name, values);
     }
     let network = replace_tensors(network, |name| ready.remove(name));
-    let advice = config.map_or(Vec::new(), |config| layout.advice(config));
+    // What a file of ours says of itself is what it was trained with, whosever names it has.
+    let advice = match config {
+        Some(config) if file.described().is_none() => layout.advice(config),
+        _ => Vec::new(),
+    };
     let report =
         WeightsReport { layout, loaded, unused, fresh: found.fresh, other_classes: found.other_classes, advice };
     Ok((network, report))
@@ -364,7 +367,8 @@ mod tests {
 
     #[test]
     fn the_anchors_of_detectron2_are_brought_into_our_order() {
-        let (_folder, path) = write("detector.safetensors", &save_as(&network(5), Layout::Detectron2, HashMap::new()).unwrap());
+        let (_folder, path) =
+            write("detector.safetensors", &save_as(&network(5), Layout::Detectron2, HashMap::new()).unwrap());
         let (loaded, _) = load_weights(network(1), &path, &small()).unwrap();
         let biases = |network: &RetinaNet, name: &str| {
             let found = named_tensors(network).into_iter().find(|t| t.name == name).unwrap();
@@ -383,7 +387,8 @@ mod tests {
 
     #[test]
     fn a_detector_of_other_classes_leaves_its_last_layer_fresh_and_says_so() {
-        let (_folder, path) = write("detector.safetensors", &save_as(&network(5), Layout::Mmdetection, HashMap::new()).unwrap());
+        let (_folder, path) =
+            write("detector.safetensors", &save_as(&network(5), Layout::Mmdetection, HashMap::new()).unwrap());
         let fresh = RetinaNet::new(&small(), 7, 1, &Device::flex()).unwrap();
         let (loaded, report) = load_weights(fresh.clone(), &path, &small()).unwrap();
         assert_eq!(report.other_classes, Some(2));
@@ -407,7 +412,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_said_once_and_with_the_setting_that_would_help() {
-        let (_folder, path) = write("detector.safetensors", &save_as(&network(5), Layout::Mmdetection, HashMap::new()).unwrap());
+        let (_folder, path) =
+            write("detector.safetensors", &save_as(&network(5), Layout::Mmdetection, HashMap::new()).unwrap());
         let config = ModelConfig { extra_levels: ExtraLevels::P5, head_norm: HeadNorm::Group, ..small() };
         let other = RetinaNet::new(&config, 2, 1, &Device::flex()).unwrap();
         let message = load_weights(other, &path, &config).unwrap_err().to_string();

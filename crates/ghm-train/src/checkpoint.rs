@@ -4,7 +4,7 @@
 //! the others and is written last. A new one is completed and synced beside the old one, which is then moved away, and
 //! only after the new one is in place removed: at every moment at least one complete checkpoint has a known name.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use ghm_detector::{RetinaNet, save_model};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::TrainError;
 use crate::error::io;
+use crate::{Description, TrainError};
 
 const MODEL: &str = "model.safetensors";
 const OPTIMISER: &str = "optimiser.bpk";
@@ -127,13 +127,13 @@ impl Checkpoint {
 /// Writes a checkpoint to `path` in place of the one that is there.
 pub fn write_checkpoint(
     path: &Path,
-    network: &RetinaNet,
+    (network, description): (&RetinaNet, &Description),
     optimiser: &[u8],
     state: &CheckpointState,
 ) -> Result<(), TrainError> {
     let (new, old) = (sibling(path, "new"), sibling(path, "old"));
     recover(path, &new, &old)?;
-    let model = save_model(network, HashMap::from([("format".to_owned(), "ghm".to_owned())]))?;
+    let model = save_model(network, description.to_metadata())?;
     let written = fill(&new, &model, optimiser, state);
     if let Err(error) = written {
         // The old checkpoint is untouched; half a new one only takes up room.
@@ -210,9 +210,14 @@ mod tests {
     use burn::tensor::Device;
     use ghm_detector::{Backbone, ModelConfig};
 
+    fn description() -> Description {
+        let model = ModelConfig { backbone: Backbone::Resnet18, channels: 8, head_depth: 0, ..ModelConfig::default() };
+        let input = crate::Recipe::parse("[data]\nroot = 'x'", &[]).unwrap().input;
+        Description { model, input, classes: Vec::new() }
+    }
+
     fn network(seed: u64) -> RetinaNet {
-        let config = ModelConfig { backbone: Backbone::Resnet18, channels: 8, head_depth: 0, ..ModelConfig::default() };
-        RetinaNet::new(&config, 1, seed, &Device::flex()).unwrap()
+        RetinaNet::new(&description().model, 1, seed, &Device::flex()).unwrap()
     }
 
     fn state(step: usize) -> CheckpointState {
@@ -233,7 +238,7 @@ mod tests {
 
     fn written(folder: &Path, step: usize) -> PathBuf {
         let path = folder.join("last");
-        write_checkpoint(&path, &network(step as u64), b"history", &state(step)).unwrap();
+        write_checkpoint(&path, (&network(step as u64), &description()), b"history", &state(step)).unwrap();
         path
     }
 

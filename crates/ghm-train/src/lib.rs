@@ -18,6 +18,7 @@
 //! | [`observe`] | who is told |
 //! | [`predictor`] | a network on pictures: boxes in their own pixels |
 //! | [`checkpoint`] | everything a run needs to go on, written so that no crash loses it |
+//! | [`description`] | what a file of weights says beside its tensors |
 //! | [`run_directory`] | what a run leaves on disk |
 //!
 //! ```
@@ -32,6 +33,7 @@
 
 pub mod adamw;
 pub mod checkpoint;
+pub mod description;
 pub mod device;
 pub mod error;
 pub mod gradient_norm;
@@ -51,6 +53,7 @@ pub mod sgd;
 pub mod step_record;
 
 pub use checkpoint::{Checkpoint, CheckpointState};
+pub use description::Description;
 pub use device::open_device;
 pub use error::TrainError;
 pub use input::Input;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use ghm_boxes::Candidate;
 use ghm_data::{Batch, Category, Dataset, Loader, LoaderConfig, Order, Sample, Skipped};
-use ghm_detector::{RetinaNet, decode, load_model};
+use ghm_detector::{RetinaNet, WeightsReport, decode, load_model, load_weights};
 use ghm_eval::Detection;
 
 use crate::device::expect_precision;
@@ -69,6 +69,39 @@ impl Predictor {
         let network = load_model(network, &checkpoint.model)?;
         let input = Input::new(recipe.normalise(), device);
         Ok(Self { network, recipe, categories, input })
+    }
+
+    /// A whole network from a file of weights, of any library, that a recipe fits: what its last layer says has to be classes
+    /// of `categories`. The second value says what was loaded.
+    ///
+    /// # Errors
+    /// As of [`load_weights`]; [`TrainError::Damaged`] for a file that is no whole detector of so many classes.
+    pub fn from_weights(
+        path: &Path,
+        recipe: Recipe,
+        categories: Vec<Category>,
+        device: &Device,
+    ) -> Result<(Self, WeightsReport), TrainError> {
+        recipe.validate()?;
+        expect_precision(recipe.model.precision, device)?;
+        let network = RetinaNet::new(&recipe.model, categories.len(), recipe.seed, device)?;
+        let (network, report) = load_weights(network, path, &recipe.model)?;
+        if let Some(tensor) = report.fresh.first() {
+            let reason = match report.other_classes {
+                Some(classes) => format!("it has {classes} classes, not {}", categories.len()),
+                None => format!(
+                    "it is no whole detector: it has no {tensor}; train one from it: ghm train RECIPE model.weights=..."
+                ),
+            };
+            return Err(TrainError::Damaged { path: path.to_owned(), reason });
+        }
+        let input = Input::new(recipe.normalise(), device);
+        Ok((Self { network, recipe, categories, input }, report))
+    }
+
+    /// The network.
+    pub fn network(&self) -> &RetinaNet {
+        &self.network
     }
 
     /// The recipe it was trained by.

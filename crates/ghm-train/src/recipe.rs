@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use ghm_burn::CriterionConfig;
 use ghm_data::{AugmentConfig, NormaliseConfig, OnBad, ResizeConfig, ResizeMode};
-use ghm_detector::{ModelConfig, NormKind, Style};
+use ghm_detector::{ModelConfig, NormKind};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::TrainError;
+use crate::description::pixels_of;
 
 /// Everything that decides a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -244,10 +245,7 @@ impl Recipe {
 
     /// The pixels that the network's weights expect.
     pub fn normalise(&self) -> NormaliseConfig {
-        match self.model.style {
-            Style::Pytorch => NormaliseConfig::pytorch(),
-            Style::Caffe => NormaliseConfig::caffe(),
-        }
+        pixels_of(self.model.style)
     }
 
     /// The learning rate after the warm-up, for as many pictures as an update has.

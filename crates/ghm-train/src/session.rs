@@ -20,7 +20,7 @@ use crate::predictor::Predictor;
 use crate::run_directory::{RunLogs, replace_file};
 use crate::schedule::Schedule;
 use crate::step_record::{EpochRecord, StepRecord};
-use crate::{Checkpoint, CheckpointState, Observer, RunDirectory, TrainError};
+use crate::{Checkpoint, CheckpointState, Description, Observer, RunDirectory, TrainError};
 
 /// How a session ended.
 #[derive(Clone, Debug)]
@@ -333,6 +333,7 @@ impl Session {
         let path = self.directory.checkpoint_path(name);
         let damaged = |reason| TrainError::Damaged { path: path.clone(), reason };
         let history = self.learner.optimiser.to_bytes().map_err(damaged)?;
-        write_checkpoint(&path, &self.learner.network, &history, &self.state)
+        let description = Description::new(&self.plan.recipe, self.plan.categories());
+        write_checkpoint(&path, (&self.learner.network, &description), &history, &self.state)
     }
 }

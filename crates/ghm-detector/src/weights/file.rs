@@ -9,8 +9,13 @@ use std::path::{Path, PathBuf};
 use half::{bf16, f16};
 use pytorch_reader::PytorchReader;
 use safetensors::tensor::{Dtype, SafeTensors};
+use serde_json::{Value, json};
 
 use crate::DetectorError;
+use crate::config::{ModelConfig, Style};
+
+/// Under which key the header of a safetensors file of ghm says, in JSON, what its network is.
+pub const DESCRIPTION: &str = "ghm";
 
 /// Under what checkpoints keep their weights; what else lies beside it, as an optimiser's history, is left out.
 const WRAPPERS: [&str; 4] = ["state_dict.", "model_state_dict.", "model.", "module."];
@@ -46,6 +51,18 @@ enum Place {
 }
 
 impl WeightsFile {
+    /// The network that the header tells of.
+    pub(crate) fn described(&self) -> Option<ModelConfig> {
+        let mut said: Value = serde_json::from_str(self.metadata.get(DESCRIPTION)?).ok()?;
+        serde_json::from_value(said.get_mut("model")?.take()).ok()
+    }
+
+    /// The style that the header states.
+    pub(crate) fn style(&self) -> Option<Style> {
+        let stated = self.metadata.get("style").and_then(|style| serde_json::from_value(json!(style)).ok());
+        stated.or_else(|| Some(self.described()?.style))
+    }
+
     /// Opens a file, whose kind is found by its first bytes. No code that a pickle names is run.
     pub(crate) fn open(path: &Path) -> Result<Self, DetectorError> {
         let io = |source| DetectorError::Io { path: path.into(), source };

@@ -1,9 +1,10 @@
 //! What a file of weights is, by the shapes in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::tensor::Device;
+use serde_json::{Value, json};
 
 use super::file::WeightsFile;
 use super::layout::Layout;
@@ -30,6 +31,8 @@ pub struct WeightsSummary {
     pub classes: Option<usize>,
     /// What a recipe has to say for it, as `key=value`.
     pub settings: Vec<String>,
+    /// What the header of a safetensors file says beside its tensors.
+    pub metadata: HashMap<String, String>,
     /// Part by part, in the network's order.
     pub parts: Vec<WeightsPart>,
     /// Tensors that a network of these settings has and the file lacks.
@@ -61,11 +64,19 @@ pub fn inspect_weights(path: &Path) -> Result<WeightsSummary, DetectorError> {
     let file = WeightsFile::open(path)?;
     let layout = expect_known(&file)?;
     let shapes = Shapes { file: &file, layout };
-    let (backbone, classes) = (shapes.backbone(), shapes.classes());
-    let config = shapes.config(backbone);
+    let backbone = shapes.backbone();
+    let described = file.described().filter(|config| config.validate().is_ok());
+    let is_described = described.is_some();
+    let config = described.unwrap_or_else(|| shapes.config(backbone));
     shapes.expect_sizes(&config)?;
-    let mut settings = shapes.settings(&config, backbone);
-    settings.extend(layout.advice(&config).into_iter().map(str::to_owned));
+    let classes = shapes.classes(config.anchors.per_cell());
+    let mut settings = settings(&config);
+    if backbone.is_none() {
+        settings.retain(|setting| !setting.starts_with("model.backbone="));
+    }
+    if !is_described {
+        settings.extend(layout.advice(&config).into_iter().map(str::to_owned));
+    }
     let mut found = Found::default();
     let network = RetinaNet::new(&config, classes.unwrap_or(1), 0, &Device::flex())?;
     for ours in named_tensors(&network) {
@@ -86,6 +97,7 @@ pub fn inspect_weights(path: &Path) -> Result<WeightsSummary, DetectorError> {
         backbone,
         classes,
         settings,
+        metadata: file.metadata.clone(),
         parts: parts.into_iter().map(|(part, sums)| sums.of_part(part)).collect(),
         missing: found.missing.iter().cloned().chain(misshapen).collect(),
         unused: rest.map(str::to_owned).collect(),
@@ -133,22 +145,21 @@ impl Shapes<'_> {
         Err(DetectorError::NotWeights { path: self.file.path().into(), reason })
     }
 
-    fn per_cell(&self) -> Option<usize> {
-        Some(self.side("regression.output.bias", 0)? / 4)
-    }
-
-    fn classes(&self) -> Option<usize> {
+    /// Classes of a detector with so many anchors in a cell.
+    fn classes(&self, per_cell: usize) -> Option<usize> {
         // By the weights, of which the file has to hold each number.
         let [rows, channels, 3, 3] = *self.of("classification.output.weight")? else { return None };
-        let cells = self.per_cell().filter(|cells| *cells > 0)?;
-        let classes = rows / cells;
-        (channels > 0 && rows.is_multiple_of(cells) && (1..=MOST_CLASSES).contains(&classes)).then_some(classes)
+        let boxes = self.side("regression.output.bias", 0)?;
+        let classes = rows / per_cell.max(1);
+        let fits = boxes == 4 * per_cell && channels > 0 && rows == classes * per_cell;
+        (fits && (1..=MOST_CLASSES).contains(&classes)).then_some(classes)
     }
 
     /// The network that it is of, or for a classifier one that could start from it.
     fn config(&self, backbone: Option<Backbone>) -> ModelConfig {
         let mut config = ModelConfig::default();
         config.backbone = backbone.unwrap_or(config.backbone);
+        config.style = self.file.style().unwrap_or(config.style);
         let Some(channels) = self.side("fpn.lateral.0.weight", 0) else { return config };
         config.channels = channels;
         let from_p5 = self.side("fpn.p6.weight", 1) == Some(channels);
@@ -159,26 +170,27 @@ impl Shapes<'_> {
         config.head_norm = if normed { HeadNorm::Group } else { HeadNorm::None };
         config
     }
+}
 
-    /// Those that are not the defaults, the backbone always.
-    fn settings(&self, config: &ModelConfig, backbone: Option<Backbone>) -> Vec<String> {
-        let default = ModelConfig::default();
-        let named = backbone.and_then(|backbone| serde_json::to_value(backbone).ok());
-        let named = named.as_ref().and_then(|name| name.as_str()).map(|name| format!("model.backbone={name}"));
-        let mut settings: Vec<String> = named.into_iter().collect();
-        let mut differs = |differs: bool, setting: String| {
-            if differs {
-                settings.push(setting);
+/// A network's settings that are not the defaults, the backbone always, as `model.key=value`.
+fn settings(config: &ModelConfig) -> Vec<String> {
+    let [mut default, own] = [&ModelConfig::default(), config].map(|config| json!(config));
+    default["backbone"] = Value::Null;
+    let mut settings = Vec::new();
+    differences("model", &default, &own, &mut settings);
+    settings
+}
+
+fn differences(key: &str, default: &Value, own: &Value, settings: &mut Vec<String>) {
+    match (default, own) {
+        (Value::Object(default), Value::Object(own)) => {
+            for (name, own) in own {
+                differences(&format!("{key}.{name}"), default.get(name).unwrap_or(&Value::Null), own, settings);
             }
-        };
-        differs(config.channels != default.channels, format!("model.channels={}", config.channels));
-        differs(config.extra_levels != default.extra_levels, "model.extra_levels=p5".to_owned());
-        differs(config.head_depth != default.head_depth, format!("model.head_depth={}", config.head_depth));
-        differs(config.head_norm != default.head_norm, "model.head_norm=group".to_owned());
-        if let Some(style) = self.file.metadata.get("style") {
-            settings.push(format!("model.style={style}"));
         }
-        settings
+        (default, Value::String(own)) if default != own => settings.push(format!("{key}={own}")),
+        (default, own) if default != own => settings.push(format!("{key}={own}")),
+        _ => {}
     }
 }
 

@@ -96,7 +96,8 @@ fn the_heads_say_in_another_runtime_what_they_say_here() {
         let network = network(&config, &device);
         let bytes = to_onnx(&network, (&config, CLASSES), OnnxOutputs::Heads, []).unwrap();
         for shape in [[1, 3, 64, 96], [2, 3, 96, 64]] {
-            let output = network.forward(burn::tensor::Tensor::from_data(TensorData::new(pixels(shape), shape), &device));
+            let output =
+                network.forward(burn::tensor::Tensor::from_data(TensorData::new(pixels(shape), shape), &device));
             let found = run(&bytes, shape, None);
             assert_eq!(found.len(), 2);
             for ((sides, found), (levels, what)) in
@@ -136,7 +137,8 @@ fn boxes_found_in_another_runtime_are_those_found_here() {
         let bytes = to_onnx(&network, (&config, CLASSES), OnnxOutputs::Boxes { size }, []).unwrap();
         for contents in [&[(96, 64)][..], &[(96, 64), (90, 50)]] {
             let shape = [contents.len(), 3, size[0], size[1]];
-            let output = network.forward(burn::tensor::Tensor::from_data(TensorData::new(pixels(shape), shape), &device));
+            let output =
+                network.forward(burn::tensor::Tensor::from_data(TensorData::new(pixels(shape), shape), &device));
             let sizes: Vec<[f32; 2]> = contents.iter().map(|(w, h)| [*w as f32, *h as f32]).collect();
             let found = run(&bytes, shape, Some(&sizes));
             for (picture, expected) in decode(&config, output, contents).into_iter().enumerate() {

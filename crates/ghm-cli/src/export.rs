@@ -1,0 +1,124 @@
+//! `ghm export`: a network for other software.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use burn::tensor::Device;
+use ghm_detector::{INPUT_MULTIPLE, Layout, OnnxOutputs, save_as, to_onnx};
+use ghm_train::{Description, Predictor};
+
+use crate::arguments::{ExportArguments, ExportFormat};
+use crate::model;
+use crate::output::print;
+
+/// Builds the network of torchvision's parts and loads the weights.
+const TORCHVISION: &str = include_str!("export/torchvision_retinanet.py");
+
+/// Runs the verb.
+pub fn run(arguments: &ExportArguments) -> Result<ExitCode> {
+    let outputs = outputs(arguments)?;
+    let predictor = model::open(&arguments.model, &Device::flex())?;
+    let description = Description::new(predictor.recipe(), predictor.categories());
+    let path = arguments.out.clone().unwrap_or_else(|| default_path(arguments));
+    let said = match outputs {
+        None => safetensors(&predictor, &description, &path)?,
+        Some(form) => onnx(&predictor, &description, form, arguments.size.as_deref(), &path)?,
+    };
+    print(&said)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What an ONNX file is to give out.
+enum Form {
+    Heads,
+    Boxes,
+}
+
+fn outputs(arguments: &ExportArguments) -> Result<Option<Form>> {
+    match (arguments.to, arguments.boxes) {
+        (ExportFormat::Safetensors, boxes) => {
+            ensure!(!boxes, "--boxes: a file of weights finds none; this is for --to onnx");
+            Ok(None)
+        }
+        (ExportFormat::Onnx, false) => {
+            ensure!(arguments.size.is_none(), "--size: without --boxes the pictures may be of any size");
+            Ok(Some(Form::Heads))
+        }
+        (ExportFormat::Onnx, true) => Ok(Some(Form::Boxes)),
+    }
+}
+
+/// Beside a run's checkpoints, or in the working directory.
+fn default_path(arguments: &ExportArguments) -> PathBuf {
+    let (ending, form) = match arguments.to {
+        ExportFormat::Safetensors => ("safetensors", ""),
+        ExportFormat::Onnx => ("onnx", if arguments.boxes { "-boxes" } else { "" }),
+    };
+    let model = &arguments.model.model;
+    if model.is_dir() {
+        return model.join(format!("model{form}.{ending}"));
+    }
+    let stem = model.file_stem().unwrap_or_default().to_string_lossy();
+    PathBuf::from(format!("{stem}{form}-export.{ending}"))
+}
+
+fn safetensors(predictor: &Predictor, description: &Description, path: &Path) -> Result<String> {
+    let loader = path.with_extension("py");
+    expect_free(path)?;
+    expect_free(&loader)?;
+    let bytes = save_as(predictor.network(), Layout::TorchvisionRetinaNet, description.to_metadata())?;
+    write(path, &bytes)?;
+    write(&loader, TORCHVISION.as_bytes())?;
+    Ok(format!(
+        "{}: weights under torchvision's names\n{}: builds the network of torchvision's parts:\n\n    python {} {} PICTURE.jpg",
+        path.display(),
+        loader.display(),
+        loader.display(),
+        path.display()
+    ))
+}
+
+fn onnx(
+    predictor: &Predictor,
+    description: &Description,
+    form: Form,
+    size: Option<&[usize]>,
+    path: &Path,
+) -> Result<String> {
+    expect_free(path)?;
+    let padded = |side: usize| side.next_multiple_of(INPUT_MULTIPLE);
+    let [width, height] = match size {
+        Some(size) => [size[0], size[1]],
+        None => [description.input.width, description.input.height].map(padded),
+    };
+    let (outputs, said) = match form {
+        Form::Heads => (
+            OnnxOutputs::Heads,
+            "pixels [N, 3, H, W] to logits [N, A, C] and deltas [N, A, 4], H and W multiples of 32".to_owned(),
+        ),
+        Form::Boxes => {
+            ensure!(
+                [width, height].iter().all(|side| *side > 0 && side.is_multiple_of(INPUT_MULTIPLE)),
+                "--size {width} {height}: give two multiples of {INPUT_MULTIPLE}"
+            );
+            let said =
+                format!("pixels [N, 3, {height}, {width}] and sizes [N, 2] to boxes, scores, classes and counts");
+            (OnnxOutputs::Boxes { size: [height, width] }, said)
+        }
+    };
+    let model = (&description.model, description.classes.len());
+    let metadata = description.to_json();
+    let metadata = metadata.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.to_string()));
+    write(path, &to_onnx(predictor.network(), model, outputs, metadata)?)?;
+    Ok(format!("{}: {said}; names of classes and the normalising of pixels are in its metadata", path.display()))
+}
+
+fn expect_free(path: &Path) -> Result<()> {
+    ensure!(!path.exists(), "{}: exists already and is not overwritten; give another --out", path.display());
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(path, bytes).with_context(|| format!("{}: cannot be written", path.display()))
+}

@@ -1,0 +1,147 @@
+"""A RetinaNet of torchvision's parts from a file that `ghm export --to safetensors` wrote.
+
+    from model import load            # this file, which lies beside model.safetensors
+    network = load("model.safetensors")
+    found = network([picture])[0]     # picture: float tensor [3, H, W], RGB, 0 to 1
+    found["boxes"], found["scores"], network.classes[found["labels"][0]]
+
+or `python model.py model.safetensors PICTURE.jpg`. Needs torch, torchvision and safetensors.
+"""
+
+import copy
+import json
+import math
+import sys
+
+import torch
+from safetensors import safe_open
+from torch import nn
+from torchvision.models import resnet
+from torchvision.models.detection import RetinaNet
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.retinanet import RetinaNetHead
+from torchvision.ops import FrozenBatchNorm2d
+from torchvision.ops.feature_pyramid_network import LastLevelP6P7
+
+STAGES = {"layer2": "0", "layer3": "1", "layer4": "2"}
+
+
+class Extra(LastLevelP6P7):
+    """P6 and P7, with or without the ReLU between them."""
+
+    def __init__(self, channels_in, channels, from_p5, relu):
+        super().__init__(channels_in, channels)
+        self.use_P5, self.relu = from_p5, relu
+
+    def forward(self, p, c, names):
+        p6 = self.p6(p[-1] if self.use_P5 else c[-1])
+        p7 = self.p7(nn.functional.relu(p6) if self.relu else p6)
+        return [*p, p6, p7], [*names, "p6", "p7"]
+
+
+class ExactAnchors(AnchorGenerator):
+    """Anchors that are not rounded to whole pixels, and strides that are powers of two."""
+
+    def __init__(self, anchors):
+        super().__init__(((1,),) * 5, (tuple(anchors["ratios"]),) * 5)
+        self.cell_anchors = [
+            torch.tensor(
+                [
+                    [-w / 2, -h / 2, w / 2, h / 2]
+                    for ratio in anchors["ratios"]
+                    for side in (anchors["base_size"] * 2**level * scale for scale in anchors["scales"])
+                    for w, h in ((side / math.sqrt(ratio), side * math.sqrt(ratio)),)
+                ]
+            )
+            for level in range(5)
+        ]
+        self.each = len(anchors["scales"]) * len(anchors["ratios"])
+
+    def num_anchors_per_location(self):
+        return [self.each] * 5
+
+    def grid_anchors(self, grid_sizes, strides):
+        device = strides[0][0].device
+        exact = [[torch.tensor(8 * 2**level, device=device)] * 2 for level in range(5)]
+        return super().grid_anchors(grid_sizes, exact)
+
+
+def anchor_generator(anchors):
+    if anchors["rounding"] == "none":
+        return ExactAnchors(anchors)
+    sides = [[int(anchors["base_size"] * 2**level * scale) for scale in anchors["scales"]] for level in range(5)]
+    return AnchorGenerator(tuple(map(tuple, sides)), (tuple(anchors["ratios"]),) * 5)
+
+
+def body(model):
+    norms = {"group": lambda channels: nn.GroupNorm(32, channels), "frozen_batch": FrozenBatchNorm2d}
+    body = getattr(resnet, model["backbone"])(weights=None, norm_layer=norms.get(model["norm"], nn.BatchNorm2d))
+    if model["style"] == "caffe":  # a bottleneck strides on its first 1x1
+        for stage in (body.layer2, body.layer3, body.layer4):
+            if hasattr(stage[0], "conv3"):
+                stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
+    return body
+
+
+def head(model, per_cell, classes):
+    channels = model["channels"]
+    norm = (lambda width: nn.GroupNorm(32, width)) if model["head_norm"] == "group" else None
+    head = RetinaNetHead(channels, per_cell, classes, norm_layer=norm)
+    for part in (head.classification_head, head.regression_head):
+        layer = part.conv[0]  # all are alike
+        part.conv = nn.Sequential(*(copy.deepcopy(layer) for _ in range(model["head_depth"])))
+    return head
+
+
+def build(model, size, classes, pixels):
+    layers = body(model)
+    blocks = [list(getattr(layers, stage))[-1] for stage in STAGES]
+    sides = [(block.conv3 if hasattr(block, "conv3") else block.conv2).out_channels for block in blocks]
+    from_p5 = model["extra_levels"] == "p5"
+    channels = model["channels"]
+    extra = Extra(channels if from_p5 else sides[-1], channels, from_p5, model["extra_relu"])
+    backbone = BackboneWithFPN(layers, STAGES, sides, channels, extra_blocks=extra)
+    anchors, limits = anchor_generator(model["anchors"]), model["predict"]
+    white = 1 if pixels["range"] == "unit" else 255
+    flip = -1 if pixels["order"] == "bgr" else 1
+    network = RetinaNet(
+        backbone,
+        len(classes),
+        anchor_generator=anchors,
+        head=head(model, anchors.num_anchors_per_location()[0], len(classes)),
+        min_size=min(size["width"], size["height"]),
+        max_size=max(size["width"], size["height"]),
+        image_mean=[mean / white for mean in pixels["mean"]][::flip],
+        image_std=[std / white for std in pixels["std"]][::flip],
+        score_thresh=limits["score"],
+        nms_thresh=limits["nms_iou"],
+        topk_candidates=limits["candidates"],
+        detections_per_img=limits["max_detections"],
+    )
+    network.head.regression_head.box_coder.weights = tuple(1 / std for std in model["coder"]["std"])
+    network.classes = [one["name"] for one in classes]
+    return network
+
+
+def load(path):
+    """The network, in evaluation mode."""
+    with safe_open(path, "pt") as file:
+        said = json.loads(file.metadata()["ghm"])
+        weights = {name: file.get_tensor(name) for name in file.keys()}
+    network = build(said["model"], said["input"], said["classes"], said["pixels"])
+    if said["pixels"]["order"] == "bgr":  # torchvision hands over RGB
+        weights["backbone.body.conv1.weight"] = weights["backbone.body.conv1.weight"].flip(1)
+    network.load_state_dict(weights, strict=True)
+    return network.eval()
+
+
+if __name__ == "__main__":
+    from torchvision.io import ImageReadMode, decode_image
+
+    retinanet = load(sys.argv[1])
+    for picture in sys.argv[2:]:
+        with torch.no_grad():
+            found = retinanet([decode_image(picture, mode=ImageReadMode.RGB).float() / 255])[0]
+        for box, score, label in zip(found["boxes"].tolist(), found["scores"].tolist(), found["labels"].tolist()):
+            print(picture, retinanet.classes[label], f"{score:.4f}", *(f"{side:.2f}" for side in box))

@@ -1,0 +1,92 @@
+//! The network that a verb looks through: a run's, or one from a file of weights, of any library.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::Device;
+use ghm_data::{Category, coco_classes, coco_classes_by_number};
+use ghm_detector::{WeightsSummary, inspect_weights};
+use ghm_train::{Description, Predictor, Recipe, RunDirectory};
+
+use crate::arguments::ModelArguments;
+
+/// Opens it, saying on stderr what is to be said about it.
+pub fn open(arguments: &ModelArguments, device: &Device) -> Result<Predictor> {
+    if arguments.model.is_file() {
+        return from_weights(arguments, device);
+    }
+    let directory = RunDirectory::open(&arguments.model)?;
+    let of_weights = [
+        ("--recipe", arguments.recipe.is_some()),
+        ("--set", !arguments.settings.is_empty()),
+        ("--classes", arguments.classes.is_some()),
+    ];
+    if let Some((option, _)) = of_weights.iter().find(|(_, given)| *given) {
+        bail!("{option}: a run has its own recipe and classes; this is for a file of weights");
+    }
+    Ok(Predictor::open(&directory, device)?)
+}
+
+fn from_weights(arguments: &ModelArguments, device: &Device) -> Result<Predictor> {
+    let path = &arguments.model;
+    let summary = inspect_weights(path)?;
+    let described = Description::from_metadata(&summary.metadata)
+        .map_err(|reason| anyhow::anyhow!("{}: {reason}; write the file anew", path.display()))?;
+    let recipe = recipe(arguments, &summary, described.as_ref())?;
+    let classes = match &arguments.classes {
+        Some(list) => listed_classes(list)?,
+        None => classes(path, &summary, described)?,
+    };
+    let (predictor, report) = Predictor::from_weights(path, recipe, classes, device)?;
+    eprintln!("weights: {}: {report}", path.display());
+    Ok(predictor)
+}
+
+/// By `--recipe`, or else by what the file says and shows; then by `--set`.
+fn recipe(arguments: &ModelArguments, summary: &WeightsSummary, described: Option<&Description>) -> Result<Recipe> {
+    if let Some(path) = &arguments.recipe {
+        return Ok(Recipe::read(path, &arguments.settings)?);
+    }
+    let mut overrides = summary.settings.clone();
+    overrides.extend(described.iter().flat_map(|described| {
+        let input = &described.input;
+        let [width, height] = [input.width, input.height];
+        [
+            format!("input.width={width}"),
+            format!("input.height={height}"),
+            format!("input.swap_portrait={}", input.swap_portrait),
+        ]
+    }));
+    overrides.extend(arguments.settings.iter().cloned());
+    Ok(Recipe::for_data("", Path::new("."), &overrides)?)
+}
+
+/// Those that the file names, or COCO's where it has as many, or numbers.
+fn classes(path: &Path, summary: &WeightsSummary, described: Option<Description>) -> Result<Vec<Category>> {
+    if let Some(described) = described {
+        return Ok(described.classes);
+    }
+    match summary.classes {
+        Some(80) => Ok(coco_classes()),
+        Some(91) => Ok(coco_classes_by_number()),
+        Some(count) => {
+            eprintln!("warning: {}: says no names of its {count} classes; give --classes FILE", path.display());
+            Ok((0..count as u64).map(|id| Category { id, name: format!("class {id}") }).collect())
+        }
+        None => bail!(
+            "{}: is a {} and no whole detector of three scales and three ratios; give a detector's weights, its --recipe, or \
+             train one: ghm train RECIPE model.weights={}",
+            path.display(),
+            summary.layout.name(),
+            path.display()
+        ),
+    }
+}
+
+/// A file's lines.
+fn listed_classes(path: &Path) -> Result<Vec<Category>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    let names: Vec<&str> = text.lines().map(str::trim).filter(|name| !name.is_empty()).collect();
+    ensure!(!names.is_empty(), "{}: names no class; give one a line, in the order of the outputs", path.display());
+    Ok(names.iter().zip(0..).map(|(name, id)| Category { id, name: (*name).to_owned() }).collect())
+}
