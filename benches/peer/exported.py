@@ -122,6 +122,7 @@ def main():
                 found = [(names[c], s, b) for c, s, b in zip(classes[place], scores[place], boxes[place])][: counts[place]]
                 agree["onnx"] += same_set(found, expected)
 
+            network.transform.min_size, network.transform.max_size = (min(picture.size),), max(picture.size)
             with torch.no_grad():
                 image = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
                 one = network([image])[0]

@@ -5,7 +5,8 @@
     found = network([picture])[0]     # picture: float tensor [3, H, W], RGB, 0 to 1
     found["boxes"], found["scores"], network.classes[found["labels"][0]]
 
-or `python model.py model.safetensors PICTURE.jpg`. Needs torch, torchvision and safetensors.
+or `python model.py model.safetensors PICTURE.jpg`. Needs torch, torchvision and safetensors. torchvision scales a picture itself, as
+ghm does where it is not higher than wide, or where `swap_portrait` is set.
 """
 
 import copy
