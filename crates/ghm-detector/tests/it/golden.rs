@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use ghm_boxes::{AnchorConfig, Bbox, Rounding};
+use ghm_boxes::{AnchorConfig, Bbox, Candidate, Rounding};
 use ghm_detector::names::{named_tensors, replace_tensors};
 use ghm_detector::{
     Backbone, ExtraLevels, HeadNorm, LEVELS, Layout, ModelConfig, NormKind, Output, PredictConfig, RetinaNet, Style,
@@ -136,73 +136,141 @@ fn a_resnext50_gives_the_outputs_of_torchvision() {
     assert_outputs("resnext50_32x4d", outputs(&network, &device));
 }
 
-/// torchvision's own RetinaNet of a version, small, from its own names or `renamed`, and the settings that it has.
-fn whole(version: usize, renamed: Option<&HashMap<String, String>>, device: &Device) -> (ModelConfig, RetinaNet) {
-    let anchors = AnchorConfig { rounding: Rounding::Torchvision, ..AnchorConfig::default() };
-    let predict = PredictConfig { score: 0.3, nms_iou: 0.5, candidates: 200, max_detections: 60 };
-    let (extra_levels, head_norm) =
-        if version == 1 { (ExtraLevels::P5, HeadNorm::None) } else { (ExtraLevels::C5, HeadNorm::Group) };
-    let small = ModelConfig { backbone: Backbone::Resnet18, channels: 64, anchors, predict, ..ModelConfig::default() };
-    let config = ModelConfig { extra_levels, head_norm, ..small };
-    let shapes = &torchvision()[&format!("whole_v{version}")];
-    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = shapes
-        .iter()
-        .filter(|(name, _)| !name.ends_with("num_batches_tracked"))
-        .map(|(name, shape)| {
-            let factor = match &name[..] {
-                _ if name.ends_with("cls_logits.weight") => [0.0625, 0.5][version - 1],
-                _ if name.ends_with("bbox_reg.weight") => 0.0078125,
-                _ => 1.0,
-            };
-            let values = values(name, shape).into_iter().flat_map(|value| (value * factor).to_le_bytes());
-            let name = renamed.map_or(name, |renamed| &renamed[name]);
-            (name.clone(), shape.clone(), values.collect())
-        })
-        .collect();
-    let views = tensors.iter().map(|(n, s, b)| (n.clone(), TensorView::new(Dtype::F32, s.clone(), b).unwrap()));
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("whole.safetensors");
-    std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
-    let network = RetinaNet::new(&config, 5, 0, device).unwrap();
-    let (network, report) = load_weights(network, &path, &config).unwrap();
-    let (layout, advice): (_, &[&str]) = match renamed {
-        None => (Layout::TorchvisionRetinaNet, &[]),
-        // As mmdetection itself is: the names alone are its here.
-        Some(_) => (Layout::Mmdetection, &["model.extra_relu=false", "model.anchors.rounding=none"]),
-    };
-    assert_eq!((report.layout, &report.advice[..], report.fresh.len()), (layout, advice, 0));
-    (config, network)
+/// Height and width of the pictures that torchvision's own RetinaNet saw, without their padding.
+const CONTENTS: [[usize; 2]; 10] =
+    [[61, 45], [33, 95], [64, 64], [47, 83], [95, 31], [71, 59], [39, 41], [90, 63], [57, 89], [63, 127]];
+
+/// Of how many of them its outputs are written.
+const WITH_OUTPUTS: usize = 2;
+
+/// One of torchvision's own RetinaNets: version, backbone, powers of two that its last layers are multiplied by.
+#[derive(Clone, Copy)]
+struct Whole(usize, Backbone, [i32; 2]);
+
+const WHOLE: [Whole; 6] = [
+    Whole(1, Backbone::Resnet18, [-4, -10]),
+    Whole(1, Backbone::Resnet50, [-4, -10]),
+    Whole(1, Backbone::Resnext50_32x4d, [-4, -9]),
+    Whole(2, Backbone::Resnet18, [-1, -8]),
+    Whole(2, Backbone::Resnet50, [-1, -8]),
+    Whole(2, Backbone::Resnext50_32x4d, [-1, -8]),
+];
+
+impl Whole {
+    fn name(self) -> String {
+        format!("whole_v{}_{}", self.0, serde_json::to_value(self.1).unwrap().as_str().unwrap())
+    }
+
+    /// The settings that it has.
+    fn config(self) -> ModelConfig {
+        let anchors = AnchorConfig { rounding: Rounding::Torchvision, ..AnchorConfig::default() };
+        let predict = PredictConfig { score: 0.3, nms_iou: 0.5, candidates: 200, max_detections: 60 };
+        let (channels, extra_levels, head_norm) = match self.0 {
+            1 => (64, ExtraLevels::P5, HeadNorm::None),
+            _ => (256, ExtraLevels::C5, HeadNorm::Group),
+        };
+        let backbone = self.1;
+        ModelConfig { backbone, channels, extra_levels, head_norm, anchors, predict, ..ModelConfig::default() }
+    }
+
+    /// The network from a file of its own names, or `renamed`.
+    fn network(self, renamed: Option<&HashMap<String, String>>, device: &Device) -> RetinaNet {
+        let Self(_, _, [classes, boxes]) = self;
+        let shapes = &torchvision()[&self.name()];
+        let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = shapes
+            .iter()
+            .filter(|(name, _)| !name.ends_with("num_batches_tracked"))
+            .map(|(name, shape)| {
+                let factor = match &name[..] {
+                    _ if name.ends_with("cls_logits.weight") => 2f32.powi(classes),
+                    _ if name.ends_with("bbox_reg.weight") => 2f32.powi(boxes),
+                    _ => 1.0,
+                };
+                let values = values(name, shape).into_iter().flat_map(|value| (value * factor).to_le_bytes());
+                let name = renamed.map_or(name, |renamed| &renamed[name]);
+                (name.clone(), shape.clone(), values.collect())
+            })
+            .collect();
+        let views = tensors.iter().map(|(n, s, b)| (n.clone(), TensorView::new(Dtype::F32, s.clone(), b).unwrap()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("whole.safetensors");
+        std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+        let network = RetinaNet::new(&self.config(), 5, 0, device).unwrap();
+        let (network, report) = load_weights(network, &path, &self.config()).unwrap();
+        let (layout, advice): (_, &[&str]) = match renamed {
+            None => (Layout::TorchvisionRetinaNet, &[]),
+            // As mmdetection itself is: the names alone are its here.
+            Some(_) => (Layout::Mmdetection, &["model.extra_relu=false", "model.anchors.rounding=none"]),
+        };
+        assert_eq!((report.layout, &report.advice[..], report.fresh.len()), (layout, advice, 0));
+        network
+    }
+}
+
+/// A picture of [`CONTENTS`], padded.
+fn padded(picture: usize, device: &Device) -> Tensor<4> {
+    let [height, width] = CONTENTS[picture];
+    let [rows, columns] = CONTENTS[picture].map(|side| side.next_multiple_of(32));
+    let content = numbers(&format!("pixels {picture}"), 3 * height * width);
+    let mut pixels = vec![0.0; 3 * rows * columns];
+    for (line, content) in content.chunks_exact(width).enumerate() {
+        let (channel, row) = (line / height, line % height);
+        pixels[(channel * rows + row) * columns..][..width].copy_from_slice(content);
+    }
+    Tensor::from_data(TensorData::new(pixels, [1, 3, rows, columns]), device)
+}
+
+fn assert_same_boxes(found: &[Candidate], expected: &[f32], case: &str) {
+    assert_eq!(found.len(), expected.len() / 6, "{case}");
+    for row in expected.chunks_exact(6) {
+        let bbox = Bbox::new(row[0], row[1], row[2], row[3]);
+        let same = |found: &&Candidate| {
+            found.class_index == row[5] as usize && (found.score - row[4]).abs() <= 1e-4 && found.bbox.iou(bbox) > 0.999
+        };
+        assert_eq!(found.iter().filter(same).count(), 1, "{case}: {row:?}");
+    }
 }
 
 #[test]
 fn torchvisions_own_retinanets_give_their_outputs_and_their_boxes_under_mmdetections_names_too() {
     let device = Device::flex();
-    let golden = |name: String| golden(&name).1;
     let renamed: HashMap<String, String> =
         serde_json::from_str(&std::fs::read_to_string(fixture("mmdetection_names.json")).unwrap()).unwrap();
-    for (version, renamed) in [(1, None), (2, None), (1, Some(&renamed)), (2, Some(&renamed))] {
-        let (config, network) = whole(version, renamed, &device);
-        let shape = [2, 3, 96, 160];
-        let pixels = TensorData::new(numbers("pixels", shape.iter().product()), shape);
-        let output = network.forward(Tensor::from_data(pixels, &device));
-        let joined = |levels: &[Tensor<3>]| Tensor::cat(levels.to_vec(), 1).into_data().try_into_vec::<f32>().unwrap();
-        let (logits, deltas) = (joined(&output.logits), joined(&output.deltas));
-        assert_close(&logits, &golden(format!("whole_v{version}.logits")), "logits");
-        assert_close(&deltas, &golden(format!("whole_v{version}.deltas")), "deltas");
-        let found = decode(&config, output, &[(160, 96), (155, 93)]);
-        for (picture, found) in found.iter().enumerate() {
-            let expected = golden(format!("whole_v{version}.detections.{picture}"));
-            assert_eq!(found.len(), expected.len() / 6, "version {version}, picture {picture}");
-            for row in expected.chunks_exact(6) {
-                let bbox = Bbox::new(row[0], row[1], row[2], row[3]);
-                let same = |found: &&ghm_boxes::Candidate| {
-                    found.class_index == row[5] as usize
-                        && (found.score - row[4]).abs() <= 1e-4
-                        && found.bbox.iou(bbox) > 0.999
+    for whole in WHOLE {
+        let (config, name) = (whole.config(), whole.name());
+        for renamed in [None, Some(&renamed)] {
+            let network = whole.network(renamed, &device);
+            for (picture, [height, width]) in CONTENTS.into_iter().enumerate() {
+                let output = network.forward(padded(picture, &device));
+                let joined = |levels: &[Tensor<3>]| -> Vec<f32> {
+                    Tensor::cat(levels.to_vec(), 1).into_data().try_into_vec().unwrap()
                 };
-                assert_eq!(found.iter().filter(same).count(), 1, "version {version}, picture {picture}: {row:?}");
+                if picture < WITH_OUTPUTS {
+                    for (kind, levels) in [("logits", &output.logits), ("deltas", &output.deltas)] {
+                        let name = format!("{name}.{kind}.{picture}");
+                        assert_close(&joined(levels), &golden(&name).1, &name);
+                    }
+                }
+                let expected = golden(&format!("{name}.detections.{picture}")).1;
+                let found = decode(&config, output, &[(width, height)]).swap_remove(0);
+                assert_same_boxes(&found, &expected, &format!("{name}, picture {picture}"));
             }
         }
+    }
+}
+
+#[test]
+fn anchors_of_pictures_of_odd_sizes_are_torchvisions() {
+    let (config, device) = (WHOLE[0].config(), Device::flex());
+    let network = RetinaNet::new(&config, 5, 0, &device).unwrap();
+    for (picture, content) in CONTENTS.into_iter().enumerate() {
+        let maps = network.maps(content.map(|side| side.next_multiple_of(32)));
+        let anchors = (0..LEVELS).flat_map(|level| config.anchors.level_anchors(level, &maps));
+        let found: Vec<f32> = anchors.flat_map(|anchor| [anchor.x1, anchor.y1, anchor.x2, anchor.y2]).collect();
+        let expected = golden(&format!("anchors.{picture}")).1;
+        assert_eq!(found.len(), expected.len(), "picture {picture}");
+        let furthest = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(furthest <= 1e-3, "picture {picture}: {furthest} pixels off");
     }
 }
 
