@@ -70,6 +70,11 @@ impl RetinaNet {
         self.forward_telling(pixels, &mut |_| {})
     }
 
+    /// What the backbone makes of `pixels`: C3, C4, C5 `[N, C, H / s, W / s]` with strides 8, 16, 32.
+    pub fn features(&self, pixels: Tensor<4>) -> [Tensor<4>; 3] {
+        self.backbone.forward(pixels, &mut |_| {})
+    }
+
     /// [`RetinaNet::forward`], which tells `done` of each part when it is through: asked for, on a device that computes
     /// while the host goes on.
     pub fn forward_telling(&self, pixels: Tensor<4>, done: &mut dyn FnMut(Part)) -> Output {

@@ -8,4 +8,5 @@ mod accumulation;
 mod device;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gpu;
+mod imagenet;
 mod learning;
