@@ -101,6 +101,8 @@ pub struct ModelConfig {
     pub style: Style,
     /// The backbone's normalisation.
     pub norm: NormKind,
+    /// Epsilon of the backbone's norms, at least 0.
+    pub norm_epsilon: f64,
     /// Stages without gradient, stem included: 0 none, 1 the stem and stage 1, ... 4 the whole backbone.
     pub frozen_stages: usize,
     /// Backbone weights to start from: a safetensors file with torchvision's names.
@@ -135,6 +137,7 @@ impl Default for ModelConfig {
             backbone: Backbone::Resnet50,
             style: Style::Pytorch,
             norm: NormKind::FrozenBatch,
+            norm_epsilon: 1e-5,
             frozen_stages: 1,
             weights: None,
             precision: Precision::F32,
@@ -163,6 +166,9 @@ impl ModelConfig {
         }
         if self.channels == 0 || self.channels > 4096 {
             return refuse("channels", self.channels.to_string(), "give 1 to 4096");
+        }
+        if !(self.norm_epsilon.is_finite() && self.norm_epsilon >= 0.0) {
+            return refuse("norm_epsilon", self.norm_epsilon.to_string(), "give a finite number of at least 0");
         }
         if !(self.prior > 0.0 && self.prior < 1.0) {
             return refuse("prior", self.prior.to_string(), "give a score between 0 and 1, both excluded");

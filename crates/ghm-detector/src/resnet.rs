@@ -11,9 +11,6 @@ use crate::norm::Norm;
 use crate::onnx::graph::{Graph, Value};
 use crate::part::{Part, Sketch, Work};
 
-/// Epsilon of the norms.
-const EPSILON: f64 = 1e-5;
-
 /// A residual block: two 3x3 convolutions, or a 1x1, 3x3, 1x1 bottleneck, whose 3x3 is in groups in a ResNeXt.
 #[derive(Module, Debug)]
 pub struct Block {
@@ -30,7 +27,7 @@ impl Block {
         let (channels_out, width) = (planes * backbone.expansion(), backbone.width(planes));
         let mut grouped = |channels_in, channels_out, kernel, stride, groups| {
             let shape = ConvShape { channels_in, channels_out, kernel, stride, groups };
-            ConvNorm::new(shape, (config.norm, EPSILON), rng, device)
+            ConvNorm::new(shape, (config.norm, config.norm_epsilon), rng, device)
         };
         let mut conv =
             |channels_in, channels_out, kernel, stride| grouped(channels_in, channels_out, kernel, stride, 1);
@@ -115,7 +112,7 @@ impl Resnet {
     /// Fresh weights; stages up to `config.frozen_stages` get no gradient.
     pub fn new(config: &ModelConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
         let stem = ConvShape { channels_in: 3, channels_out: 64, kernel: 7, stride: 2, groups: 1 };
-        let stem = ConvNorm::new(stem, (config.norm, EPSILON), rng, device);
+        let stem = ConvNorm::new(stem, (config.norm, config.norm_epsilon), rng, device);
         let mut channels_in = 64;
         let mut stages = Vec::with_capacity(4);
         for (stage, blocks) in config.backbone.blocks().into_iter().enumerate() {

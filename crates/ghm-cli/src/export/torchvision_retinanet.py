@@ -78,6 +78,9 @@ def anchor_generator(anchors):
 def body(model):
     norms = {"group": lambda channels: nn.GroupNorm(32, channels), "frozen_batch": FrozenBatchNorm2d}
     body = getattr(resnet, model["backbone"])(weights=None, norm_layer=norms.get(model["norm"], nn.BatchNorm2d))
+    for layer in body.modules():
+        if hasattr(layer, "eps"):
+            layer.eps = model["norm_epsilon"]
     if model["style"] == "caffe":  # a bottleneck strides on its first 1x1
         for stage in (body.layer2, body.layer3, body.layer4):
             if hasattr(stage[0], "conv3"):

@@ -75,6 +75,11 @@ pub fn inspect_weights(path: &Path) -> Result<WeightsSummary, DetectorError> {
         settings.retain(|setting| !setting.starts_with("model.backbone="));
     }
     if !is_described {
+        // The one that torchvision published: its norms were trained without, and torchvision takes it off when it loads the file.
+        let is_published = layout == Layout::TorchvisionRetinaNet && config.extra_levels == ExtraLevels::P5;
+        if is_published && classes == Some(91) {
+            settings.push("model.norm_epsilon=0".to_owned());
+        }
         settings.extend(layout.advice(&config).into_iter().map(str::to_owned));
     }
     let mut found = Found::default();

@@ -71,7 +71,7 @@ fn a_file_is_known_by_its_names_and_shapes_with_the_settings_it_wants() {
             "retinanet",
             Backbone::Resnet50,
             Some(91),
-            vec!["model.backbone=resnet50", "model.extra_levels=p5", torchvisions],
+            vec!["model.backbone=resnet50", "model.extra_levels=p5", "model.norm_epsilon=0", torchvisions],
         ),
         (
             "retinanet_v2",
@@ -80,7 +80,7 @@ fn a_file_is_known_by_its_names_and_shapes_with_the_settings_it_wants() {
             vec!["model.backbone=resnet50", "model.head_norm=group", torchvisions],
         ),
         (
-            "whole_v1",
+            "whole_v1_resnet18",
             Backbone::Resnet18,
             Some(5),
             vec!["model.backbone=resnet18", "model.channels=64", "model.extra_levels=p5", torchvisions],
@@ -104,12 +104,12 @@ fn a_file_is_known_by_its_names_and_shapes_with_the_settings_it_wants() {
     wide.extend((0..4).map(|layer| (format!("classification.tower.{layer}.weight"), vec![1])));
     wide.insert("classification.output.weight".to_owned(), vec![1]);
     // A dimension of nothing lets the others be anything.
-    let mut nothing = all["whole_v1"].clone();
+    let mut nothing = all["whole_v1_resnet18"].clone();
     nothing.insert("head.classification_head.cls_logits.weight".to_owned(), vec![1 << 40, 0]);
     assert_eq!(inspect_weights(&zeros(&nothing, folder.path())).unwrap().classes, None);
     let message = inspect_weights(&zeros(&wide, folder.path())).unwrap_err().to_string();
     assert!(message.contains("4096 channels and towers of 4 layers"), "{message}");
-    let mut cut = all["whole_v1"].clone();
+    let mut cut = all["whole_v1_resnet18"].clone();
     cut.remove("head.regression_head.conv.2.0.weight");
     let summary = inspect_weights(&zeros(&cut, folder.path())).unwrap();
     assert_eq!(summary.missing, ["head.regression_head.conv.2.0.weight"]);

@@ -55,8 +55,7 @@ fn real_data_the_imagenet_resnet50_has_pytorchs_features_and_classes() {
     let (Some(weights), Some(data)) = (path_in("GHM_RESNET50"), path_in("GHM_SHARED_DATA")) else { return };
     let device = Device::flex();
     let config = ModelConfig { style: Style::Caffe, ..ModelConfig::default() };
-    let (network, report) =
-        load_weights(RetinaNet::new(&config, 1, 0, &device).unwrap(), &weights, &config).unwrap();
+    let (network, report) = load_weights(RetinaNet::new(&config, 1, 0, &device).unwrap(), &weights, &config).unwrap();
     assert_eq!(report.unused, ["fc.bias", "fc.weight"]);
     let file = std::fs::read(&weights).unwrap();
     let file = SafeTensors::deserialize(&file).unwrap();
