@@ -61,7 +61,7 @@ impl Optimiser {
 }
 
 /// A rule for the whole network, at another rate in the backbone.
-fn by_part(rule: impl Optimizer + Clone, backbone_factor: f64) -> ModuleOptimizer {
+fn by_part(rule: impl Optimizer, backbone_factor: f64) -> ModuleOptimizer {
     let whole = ModuleOptimizer::from(rule.clone());
     whole.with_group(ParamGroup::from_predicate("backbone"), Scaled { rule, factor: backbone_factor }, None)
 }

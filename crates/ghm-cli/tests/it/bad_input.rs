@@ -17,13 +17,7 @@ const TRAIN: &str = "data/annotations/train.json";
 /// Runs the binary on something bad and expects every part of the message.
 fn refused(place: &Workplace, arguments: &[&str], parts: &[&str]) {
     let before = contents(&place.path("data"));
-    let output = place.ghm(arguments);
-    let message = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
-    assert!(!message.contains("internal failure") && !message.contains("panicked"), "{message}");
-    for part in parts {
-        assert!(message.contains(part), "{arguments:?}: no `{part}` in: {message}");
-    }
+    place.refused(arguments, parts);
     assert!(!place.path("out").exists(), "a run directory was left behind");
     assert_eq!(contents(&place.path("data")), before, "the data were changed");
 }

@@ -23,15 +23,6 @@ fn found(place: &Workplace, model: &str, options: &[&str], out: &str) -> Value {
     serde_json::from_slice(&std::fs::read(place.path(out).join("detections.json")).unwrap()).unwrap()
 }
 
-fn refused(place: &Workplace, arguments: &[&str], parts: &[&str]) {
-    let output = place.ghm(arguments);
-    let message = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
-    for part in parts {
-        assert!(message.contains(part), "{arguments:?}: no `{part}` in: {message}");
-    }
-}
-
 /// A file of a small detector under another library's names, without a word beside its tensors.
 fn foreign(place: &Workplace, name: &str, layout: Layout, classes: usize) {
     let config = ModelConfig { backbone: Backbone::Resnet18, channels: 8, head_depth: 1, ..ModelConfig::default() };
@@ -58,10 +49,10 @@ fn a_runs_weights_find_what_the_run_finds_from_wherever_they_lie() {
     place.done(&["export", checkpoint, "--to", "safetensors", "--out", "again.safetensors"]);
     let bytes = |name: &str| std::fs::read(place.path(name)).unwrap();
     assert!(bytes("out.safetensors") == bytes("again.safetensors"));
-    refused(&place, &["export", "run", "--to", "safetensors", "--out", "out.safetensors"], &["not overwritten"]);
+    place.refused(&["export", "run", "--to", "safetensors", "--out", "out.safetensors"], &["not overwritten"]);
     place.done(&["export", "run", "--to", "onnx"]);
     assert!(place.path("run/model.onnx").is_file());
-    refused(&place, &["export", "run", "--to", "onnx"], &["run/model.onnx", "not overwritten"]);
+    place.refused(&["export", "run", "--to", "onnx"], &["run/model.onnx", "not overwritten"]);
 }
 
 #[test]
@@ -75,9 +66,9 @@ fn an_onnx_file_names_its_classes_and_its_pixels() {
     }
     let other = place.done(&["export", "run", "--to", "onnx", "--boxes", "--size", "96", "32", "--out", "other.onnx"]);
     assert!(other.contains("pixels [N, 3, 32, 96]"), "{other}");
-    refused(&place, &["export", "run", "--to", "onnx", "--boxes", "--size", "96", "33"], &["multiples of 32"]);
-    refused(&place, &["export", "run", "--to", "onnx", "--size", "96", "32"], &["--boxes"]);
-    refused(&place, &["export", "run", "--to", "safetensors", "--boxes"], &["--to onnx"]);
+    place.refused(&["export", "run", "--to", "onnx", "--boxes", "--size", "96", "33"], &["multiples of 32"]);
+    place.refused(&["export", "run", "--to", "onnx", "--size", "96", "32"], &["--boxes"]);
+    place.refused(&["export", "run", "--to", "safetensors", "--boxes"], &["--to onnx"]);
 }
 
 #[test]
@@ -105,14 +96,14 @@ fn names_of_classes_are_taken_from_a_list() {
     found(&place, "two.safetensors", &named, "b");
     std::fs::write(place.path("classes.txt"), "cat\ndog\nowl\n").unwrap();
     let arguments = [&["predict", "two.safetensors", PICTURES, "--out", "c"][..], &named].concat();
-    refused(&place, &arguments, &["2 classes, not 3"]);
+    place.refused(&arguments, &["2 classes, not 3"]);
 }
 
 #[test]
 fn what_is_no_detector_is_refused_with_what_to_do() {
     let place = trained();
     for option in [["--set", "model.channels=8"], ["--recipe", "recipe.toml"], ["--classes", "recipe.toml"]] {
-        refused(&place, &[&["predict", "run", PICTURES][..], &option].concat(), &[option[0], "a file of weights"]);
+        place.refused(&[&["predict", "run", PICTURES][..], &option].concat(), &[option[0], "a file of weights"]);
     }
     let config = ModelConfig { backbone: Backbone::Resnet18, channels: 8, ..ModelConfig::default() };
     let network = RetinaNet::new(&config, 1, 0, &Device::flex()).unwrap();
@@ -126,7 +117,7 @@ fn what_is_no_detector_is_refused_with_what_to_do() {
         (name.clone(), safetensors::tensor::TensorView::new(dtype, shape.clone(), bytes).unwrap())
     });
     std::fs::write(place.path("r18.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
-    refused(&place, &["predict", "r18.safetensors", PICTURES], &["torchvision classifier", "ghm train RECIPE"]);
-    refused(&place, &["export", "recipe.toml", "--to", "onnx"], &["recipe.toml"]);
-    refused(&place, &["export", "nowhere", "--to", "onnx"], &["nowhere", "no such"]);
+    place.refused(&["predict", "r18.safetensors", PICTURES], &["torchvision classifier", "ghm train RECIPE"]);
+    place.refused(&["export", "recipe.toml", "--to", "onnx"], &["recipe.toml"]);
+    place.refused(&["export", "nowhere", "--to", "onnx"], &["nowhere", "no such"]);
 }

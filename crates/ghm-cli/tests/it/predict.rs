@@ -29,16 +29,6 @@ fn listed(folder: &Path) -> Vec<String> {
     entries.map(|image| image["file_name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Predicts and expects a refusal that says every part.
-fn refused(place: &Workplace, arguments: &[&str], parts: &[&str]) {
-    let output = place.ghm(arguments);
-    let message = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
-    for part in parts {
-        assert!(message.contains(part), "{arguments:?}: no `{part}` in: {message}");
-    }
-}
-
 #[test]
 fn a_pattern_names_the_pictures_that_match_it() {
     let place = trained();
@@ -57,7 +47,7 @@ fn a_pattern_names_the_pictures_that_match_it() {
     // Nor does the list of boxes.
     for json in ["three", "three/images.json", "three/000001.png"] {
         let arguments = ["predict", "run", "data/images/val", "--out", "three", "--json", json];
-        refused(&place, &arguments, &[json, "give another --json"]);
+        place.refused(&arguments, &[json, "give another --json"]);
         assert!(!place.path("three").exists());
     }
 }
@@ -103,10 +93,10 @@ fn a_json_file_that_exists_is_refused_and_kept() {
     let place = trained();
     fs::write(place.path("mine.json"), "mine").unwrap();
     let mut arguments = ["predict", "run", "data/images/val", "--out", "seen", "--json", "mine.json"];
-    refused(&place, &arguments, &["mine.json: exists already"]);
+    place.refused(&arguments, &["mine.json: exists already"]);
     assert_eq!(fs::read_to_string(place.path("mine.json")).unwrap(), "mine");
     arguments[6] = "nowhere/boxes.json";
-    refused(&place, &arguments, &["nowhere: no such folder for --json"]);
+    place.refused(&arguments, &["nowhere: no such folder for --json"]);
     assert!(!place.path("seen").exists(), "a folder was made for nothing");
 
     arguments[6] = "free.json";
@@ -121,17 +111,17 @@ fn what_lies_in_the_output_folder_is_never_overwritten() {
     let arguments = ["predict", "run", "data/images/val", "--out", "seen"];
     place.done(&arguments);
     let before = contents(&place.path("seen"));
-    refused(&place, &arguments, &["seen: holds files already", "give another --out"]);
+    place.refused(&arguments, &["seen: holds files already", "give another --out"]);
     assert!(contents(&place.path("seen")) == before, "earlier predictions were changed");
 
     // A picture of the user's own that goes by the name of one to be drawn.
     fs::create_dir(place.path("mine")).unwrap();
     fs::write(place.path("mine/000001.png"), "my own").unwrap();
-    refused(&place, &["predict", "run", "data/images/val", "--out", "mine"], &["mine: holds files already"]);
+    place.refused(&["predict", "run", "data/images/val", "--out", "mine"], &["mine: holds files already"]);
     assert_eq!(fs::read_to_string(place.path("mine/000001.png")).unwrap(), "my own");
 
     let recipe = fs::read(place.path("recipe.toml")).unwrap();
-    refused(&place, &["predict", "run", "data/images/val", "--out", "recipe.toml"], &["recipe.toml"]);
+    place.refused(&["predict", "run", "data/images/val", "--out", "recipe.toml"], &["recipe.toml"]);
     assert_eq!(fs::read(place.path("recipe.toml")).unwrap(), recipe);
 }
 

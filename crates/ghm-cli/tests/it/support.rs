@@ -64,6 +64,17 @@ impl Workplace {
         self.command(arguments).output().unwrap()
     }
 
+    /// Runs and expects a refusal that says every part, and no panic.
+    pub fn refused(&self, arguments: &[&str], parts: &[&str]) {
+        let output = self.ghm(arguments);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+        assert!(!message.contains("internal failure") && !message.contains("panicked"), "{message}");
+        for part in parts {
+            assert!(message.contains(part), "{arguments:?}: no `{part}` in: {message}");
+        }
+    }
+
     /// Runs and expects success.
     pub fn done(&self, arguments: &[&str]) -> String {
         let output = self.ghm(arguments);
