@@ -51,6 +51,14 @@ pub enum AnchorError {
     /// A list is empty.
     #[error("`{0}` is empty: give at least one")]
     Empty(&'static str),
+    /// A list is too long.
+    #[error("`{name}` holds {count} numbers: give at most {MOST}")]
+    TooMany {
+        /// The key.
+        name: &'static str,
+        /// How many it holds.
+        count: usize,
+    },
     /// A number is not a positive finite one.
     #[error("`{name}` holds {value}: give positive numbers")]
     NotPositive {
@@ -61,14 +69,20 @@ pub enum AnchorError {
     },
 }
 
+/// The most scales and ratios that there may be of each.
+const MOST: usize = 32;
+
 impl AnchorConfig {
-    /// Refuses empty lists and numbers that are not positive and finite.
+    /// Refuses empty and endless lists, and numbers that are not positive and finite.
     pub fn validate(&self) -> Result<(), AnchorError> {
         for (name, values) in
             [("base_size", std::slice::from_ref(&self.base_size)), ("scales", &self.scales), ("ratios", &self.ratios)]
         {
             if values.is_empty() {
                 return Err(AnchorError::Empty(name));
+            }
+            if values.len() > MOST {
+                return Err(AnchorError::TooMany { name, count: values.len() });
             }
             if let Some(&value) = values.iter().find(|v| !(v.is_finite() && **v > 0.0)) {
                 return Err(AnchorError::NotPositive { name, value });

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use ghm_boxes::Bbox;
 use ghm_data::{Batch, Category, Dataset, Loader, PixelForm, Pixels, Sample};
@@ -50,6 +50,10 @@ fn first_batch(plan: &Plan) -> Result<Batch> {
     for skipped in &batch.skipped {
         eprintln!("warning: {}", skipped.reason);
     }
+    ensure!(
+        !batch.samples.is_empty(),
+        "no picture of the first batch can be read; mend those named above, or set another seed"
+    );
     Ok(batch)
 }
 

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use burn::tensor::Device;
+use ghm_data::ResizeConfig;
 use ghm_detector::{INPUT_MULTIPLE, Layout, OnnxOutputs, save_as, to_onnx};
-use ghm_train::{Description, Predictor};
+use ghm_train::{Description, Predictor, replace_file};
 
 use crate::arguments::{ExportArguments, ExportFormat};
 use crate::model;
@@ -65,11 +66,12 @@ fn default_path(arguments: &ExportArguments) -> PathBuf {
 
 fn safetensors(predictor: &Predictor, description: &Description, path: &Path) -> Result<String> {
     let loader = path.with_extension("py");
+    ensure!(loader != path, "{}: is the place of the Python file; give another --out", path.display());
     expect_free(path)?;
     expect_free(&loader)?;
     let bytes = save_as(predictor.network(), Layout::TorchvisionRetinaNet, description.to_metadata())?;
-    write(path, &bytes)?;
-    write(&loader, TORCHVISION.as_bytes())?;
+    replace_file(path, &bytes)?;
+    replace_file(&loader, TORCHVISION.as_bytes())?;
     Ok(format!(
         "{}: weights under torchvision's names\n{}: builds the network of torchvision's parts:\n\n    python {} {} PICTURE.jpg",
         path.display(),
@@ -108,17 +110,17 @@ fn onnx(
         }
     };
     let model = (&description.model, description.classes.len());
+    let mut description = description.clone();
+    if let OnnxOutputs::Boxes { size: [height, width] } = outputs {
+        description.input = ResizeConfig { width, height, swap_portrait: false, ..description.input };
+    }
     let metadata = description.to_json();
     let metadata = metadata.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.to_string()));
-    write(path, &to_onnx(predictor.network(), model, outputs, metadata)?)?;
+    replace_file(path, &to_onnx(predictor.network(), model, outputs, metadata)?)?;
     Ok(format!("{}: {said}; names of classes and the normalising of pixels are in its metadata", path.display()))
 }
 
 fn expect_free(path: &Path) -> Result<()> {
     ensure!(!path.exists(), "{}: exists already and is not overwritten; give another --out", path.display());
     Ok(())
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    std::fs::write(path, bytes).with_context(|| format!("{}: cannot be written", path.display()))
 }

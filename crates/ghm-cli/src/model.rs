@@ -30,8 +30,12 @@ pub fn open(arguments: &ModelArguments, device: &Device) -> Result<Predictor> {
 fn from_weights(arguments: &ModelArguments, device: &Device) -> Result<Predictor> {
     let path = &arguments.model;
     let summary = inspect_weights(path)?;
-    let described = Description::from_metadata(&summary.metadata)
-        .map_err(|reason| anyhow::anyhow!("{}: {reason}; write the file anew", path.display()))?;
+    let described = match Description::from_metadata(&summary.metadata) {
+        Ok(described) => described,
+        // What is given goes before what the file says.
+        Err(_) if arguments.recipe.is_some() && arguments.classes.is_some() => None,
+        Err(reason) => bail!("{}: {reason}; give its --recipe and --classes", path.display()),
+    };
     let recipe = recipe(arguments, &summary, described.as_ref())?;
     let classes = match &arguments.classes {
         Some(list) => listed_classes(list)?,
@@ -64,6 +68,8 @@ fn recipe(arguments: &ModelArguments, summary: &WeightsSummary, described: Optio
 /// Those that the file names, or COCO's where it has as many, or numbers.
 fn classes(path: &Path, summary: &WeightsSummary, described: Option<Description>) -> Result<Vec<Category>> {
     if let Some(described) = described {
+        let (said, has) = (described.classes.len(), summary.classes.unwrap_or(0));
+        ensure!(said == has, "{}: its header names {said} classes, its last layer has {has}", path.display());
         return Ok(described.classes);
     }
     match summary.classes {
@@ -74,8 +80,7 @@ fn classes(path: &Path, summary: &WeightsSummary, described: Option<Description>
             Ok((0..count as u64).map(|id| Category { id, name: format!("class {id}") }).collect())
         }
         None => bail!(
-            "{}: is a {} and no whole detector of three scales and three ratios; give a detector's weights, its --recipe, or \
-             train one: ghm train RECIPE model.weights={}",
+            "{}: is a {} and no whole detector; give a detector's weights, or train one: ghm train RECIPE model.weights={}",
             path.display(),
             summary.layout.name(),
             path.display()

@@ -91,6 +91,7 @@ impl Fpn {
             map.tracked = above;
         }
         let [m5, m4, m3] = inner;
+        let c5 = Sketch { held: true, ..c5 }; // for its lateral
         let [p3, p4, p5] = [(0, m3), (1, m4), (2, m5)].map(|(level, map)| self.output[level].sketch(map, &mut work));
         let p6 = self.p6.sketch(if self.extra == ExtraLevels::C5 { c5 } else { p5 }, &mut work);
         let p7 = self.p7.sketch(p6, &mut work);

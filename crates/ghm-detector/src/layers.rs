@@ -88,9 +88,10 @@ impl ConvShape {
         let cells = (map.batch * size[0] * size[1]) as u64;
         let forward = 2 * cells * self.weight_shape().iter().product::<usize>() as u64;
         let backward = forward * (u64::from(trained) + u64::from(map.tracked));
-        let output = Sketch { size, tracked: map.tracked || trained, ..map };
+        let tracked = map.tracked || trained;
+        let output = Sketch { size, tracked, held: tracked, ..map };
         // A map that has no gradient itself is kept for that of the weights.
-        let input = if trained && !map.tracked { map.numbers(self.channels_in) } else { 0 };
+        let input = if trained && !map.held { map.numbers(self.channels_in) } else { 0 };
         *work += Work { forward, backward, kept: input + output.kept(self.channels_out) };
         output
     }
@@ -170,8 +171,12 @@ impl ConvNorm {
         self.norm.forward(y, residual, activation)
     }
 
-    /// The same, of a network that is not trained, in a graph: a norm without statistics of the batch becomes part of the
-    /// convolution.
+    /// Channels of its output.
+    pub fn channels_out(&self) -> usize {
+        self.shape.channels_out
+    }
+
+    /// [`ConvNorm::forward`] in a graph, as in evaluation: a norm with running statistics becomes part of the convolution.
     pub(crate) fn trace(
         &self,
         graph: &mut Graph,
@@ -180,7 +185,7 @@ impl ConvNorm {
         activation: Activation,
     ) -> Value {
         let (mut weight, shape) = (numbers(self.weight.val()), self.shape.weight_shape());
-        let y = match self.norm.folded() {
+        let y = match self.norm.in_evaluation() {
             Some((scale, shift)) => {
                 let of_output = weight.len() / shape[0];
                 for (filter, scale) in weight.chunks_mut(of_output.max(1)).zip(numbers(scale)) {

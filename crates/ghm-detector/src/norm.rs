@@ -60,9 +60,13 @@ impl Norm {
 
     /// The constant scale and shift of a norm that takes no statistics of the batch; `None` for the others.
     pub fn folded(&self) -> Option<(Tensor<1>, Tensor<1>)> {
-        let constant = !self.weight.val().is_require_grad();
+        if self.weight.val().is_require_grad() { None } else { self.in_evaluation() }
+    }
+
+    /// Scale and shift by the running statistics, as in evaluation; `None` for a norm that has none.
+    pub fn in_evaluation(&self) -> Option<(Tensor<1>, Tensor<1>)> {
         match (&self.running_mean, &self.running_var) {
-            (Some(mean), Some(variance)) if constant => {
+            (Some(mean), Some(variance)) => {
                 let scale = self.weight.val() / (variance.val() + self.epsilon).sqrt();
                 Some((scale.clone(), self.bias.val() - mean.val() * scale))
             }

@@ -105,6 +105,8 @@ pub(crate) struct Sketch {
     pub size: [usize; 2],
     /// Whether it depends on anything that is trained, so that a gradient comes back to it.
     pub tracked: bool,
+    /// Whether it is kept for the backward pass already.
+    pub held: bool,
 }
 
 impl Sketch {
@@ -139,6 +141,24 @@ mod tests {
             let multiplications = of_backbone.map(|(_, work)| work.forward).sum::<u64>() as f64 / 2e9;
             assert!((multiplications - published).abs() < 0.005 * published, "{multiplications}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_is_counted_once() {
+        let config =
+            ModelConfig { backbone: Backbone::Resnet18, channels: 16, head_depth: 1, ..ModelConfig::default() };
+        let kept = |config: &ModelConfig, part: Part| {
+            work(config, 64).into_iter().find(|(own, _)| *own == part).unwrap().1.kept
+        };
+        assert_eq!([Part::Stem, Part::Stage1].map(|part| kept(&config, part)), [0, 0]);
+        // What stage 1 gives, 64 channels of 16x16, is read by two convolutions; then four of 128 channels of 8x8.
+        assert_eq!(kept(&config, Part::Stage2), 64 * 16 * 16 + 4 * 128 * 8 * 8);
+        // A tower of one layer and an output of 9 anchors of 4 offsets, on 64 + 16 + 4 + 1 + 1 cells.
+        assert_eq!(kept(&config, Part::Boxes), (16 + 36) * 86);
+        // Trained norms keep what they take in and what they give; the pool keeps its own.
+        let trained = ModelConfig { norm: NormKind::Batch, frozen_stages: 0, ..config };
+        assert_eq!(kept(&trained, Part::Stem), 3 * 64 * 64 + 2 * 64 * 32 * 32 + 64 * 16 * 16);
+        assert_eq!(kept(&trained, Part::Stage2), 2 * 4 * 128 * 8 * 8 + 128 * 8 * 8);
     }
 
     #[test]

@@ -80,7 +80,14 @@ impl Block {
     }
 
     fn sketch(&self, map: Sketch, work: &mut Work) -> Sketch {
-        let shortcut = self.downsample.as_ref().map_or(map, |downsample| downsample.sketch(map, work));
+        let (mut map, mut shortcut) = (map, map);
+        if let Some(downsample) = &self.downsample {
+            let mut own = Work::default();
+            shortcut = downsample.sketch(map, &mut own);
+            own.kept -= shortcut.kept(downsample.channels_out()); // it is added to the branch and forgotten
+            map.held |= own.kept > 0;
+            *work += own;
+        }
         let branch = [Some(&self.conv1), Some(&self.conv2), self.conv3.as_ref()];
         let map = branch.into_iter().flatten().fold(map, |map, conv| conv.sketch(map, work));
         Sketch { tracked: map.tracked || shortcut.tracked, ..map }
@@ -172,8 +179,9 @@ impl Resnet {
     pub(crate) fn sketch(&self, pictures: Sketch, give: &mut dyn FnMut(Part, Work)) -> [Sketch; 3] {
         let mut work = Work::default();
         let map = self.stem.sketch(pictures, &mut work);
-        give(Part::Stem, work);
         let mut map = Sketch { size: map.size.map(|side| side.div_ceil(2)), ..map }; // the pool
+        work.kept += map.kept(self.stem.channels_out());
+        give(Part::Stem, work);
         let mut outputs = [map; 4];
         for ((stage, part), output) in self.stages.iter().zip(Part::STAGES).zip(&mut outputs) {
             let mut work = Work::default();

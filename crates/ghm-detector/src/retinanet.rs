@@ -124,7 +124,7 @@ impl RetinaNet {
 
     /// The pyramid's levels; what backbone and pyramid take goes to `give`.
     fn sketch(&self, batch: usize, size: [usize; 2], give: &mut dyn FnMut(Part, Work)) -> [Sketch; LEVELS] {
-        let features = self.backbone.sketch(Sketch { batch, size, tracked: false }, give);
+        let features = self.backbone.sketch(Sketch { batch, size, tracked: false, held: false }, give);
         let (pyramid, work) = self.fpn.sketch(features);
         give(Part::Pyramid, work);
         pyramid

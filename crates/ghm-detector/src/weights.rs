@@ -103,7 +103,7 @@ pub fn load_model(network: RetinaNet, path: &Path) -> Result<RetinaNet, Detector
 
 fn expect_style(file: &WeightsFile, style: Style) -> Result<(), DetectorError> {
     let wanted = style.name();
-    match file.style().filter(|stated| *stated != style) {
+    match file.style()?.filter(|stated| *stated != style) {
         None => Ok(()),
         Some(stated) => {
             let stated = stated.name();
@@ -238,8 +238,21 @@ pub fn save_model<M: Module>(network: &M, metadata: HashMap<String, String>) -> 
 /// The same under another library's names.
 ///
 /// # Errors
-/// [`DetectorError::Mismatch`] with the tensors that the library has no name for: all but the backbone's in a classifier.
+/// [`DetectorError::Mismatch`] with the tensors that the library has no name for: all but the backbone's in a classifier. Detectron2's
+/// anchors are in another order, in which nothing is written.
 pub fn save_as<M: Module>(
+    network: &M,
+    layout: Layout,
+    metadata: HashMap<String, String>,
+) -> Result<Vec<u8>, DetectorError> {
+    if layout == Layout::Detectron2 {
+        let problems = vec!["  its anchors run in another order: save under torchvision's names".to_owned()];
+        return Err(DetectorError::Mismatch { path: "network".into(), problems });
+    }
+    serialized(network, layout, metadata)
+}
+
+fn serialized<M: Module>(
     network: &M,
     layout: Layout,
     metadata: HashMap<String, String>,
@@ -368,7 +381,7 @@ mod tests {
     #[test]
     fn the_anchors_of_detectron2_are_brought_into_our_order() {
         let (_folder, path) =
-            write("detector.safetensors", &save_as(&network(5), Layout::Detectron2, HashMap::new()).unwrap());
+            write("detector.safetensors", &serialized(&network(5), Layout::Detectron2, HashMap::new()).unwrap());
         let (loaded, _) = load_weights(network(1), &path, &small()).unwrap();
         let biases = |network: &RetinaNet, name: &str| {
             let found = named_tensors(network).into_iter().find(|t| t.name == name).unwrap();

@@ -62,6 +62,6 @@ pub use observe::Observer;
 pub use plan::Plan;
 pub use predictor::Predictor;
 pub use recipe::Recipe;
-pub use run_directory::RunDirectory;
+pub use run_directory::{RunDirectory, replace_file};
 pub use session::{Ended, Session};
 pub use step_record::{EpochRecord, StepRecord, StepTime};

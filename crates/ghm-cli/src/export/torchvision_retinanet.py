@@ -26,6 +26,23 @@ from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 STAGES = {"layer2": "0", "layer3": "1", "layer4": "2"}
+# Blocks of each stage, groups, and channels of each group in the first stage.
+BODIES = {
+    "resnet18": (resnet.BasicBlock, [2, 2, 2, 2], 1, 64),
+    "resnet34": (resnet.BasicBlock, [3, 4, 6, 3], 1, 64),
+    "resnet50": (resnet.Bottleneck, [3, 4, 6, 3], 1, 64),
+    "resnet101": (resnet.Bottleneck, [3, 4, 23, 3], 1, 64),
+    "resnet152": (resnet.Bottleneck, [3, 8, 36, 3], 1, 64),
+    "resnext50_32x4d": (resnet.Bottleneck, [3, 4, 6, 3], 32, 4),
+    "resnext101_32x4d": (resnet.Bottleneck, [3, 4, 23, 3], 32, 4),
+    "resnext101_64x4d": (resnet.Bottleneck, [3, 4, 23, 3], 64, 4),
+    "resnext101_32x8d": (resnet.Bottleneck, [3, 4, 23, 3], 32, 8),
+}
+
+
+def group_norm(channels):
+    """Of 32 groups, or as many as the channels allow."""
+    return nn.GroupNorm(max(groups for groups in range(1, 33) if channels % groups == 0), channels)
 
 
 class Extra(LastLevelP6P7):
@@ -76,8 +93,9 @@ def anchor_generator(anchors):
 
 
 def body(model):
-    norms = {"group": lambda channels: nn.GroupNorm(32, channels), "frozen_batch": FrozenBatchNorm2d}
-    body = getattr(resnet, model["backbone"])(weights=None, norm_layer=norms.get(model["norm"], nn.BatchNorm2d))
+    norm = {"group": group_norm, "frozen_batch": FrozenBatchNorm2d, "batch": nn.BatchNorm2d}[model["norm"]]
+    block, blocks, groups, width = BODIES[model["backbone"]]
+    body = resnet.ResNet(block, blocks, groups=groups, width_per_group=width, norm_layer=norm)
     for layer in body.modules():
         if hasattr(layer, "eps"):
             layer.eps = model["norm_epsilon"]
@@ -90,7 +108,7 @@ def body(model):
 
 def head(model, per_cell, classes):
     channels = model["channels"]
-    norm = (lambda width: nn.GroupNorm(32, width)) if model["head_norm"] == "group" else None
+    norm = group_norm if model["head_norm"] == "group" else None
     head = RetinaNetHead(channels, per_cell, classes, norm_layer=norm)
     for part in (head.classification_head, head.regression_head):
         layer = part.conv[0]  # all are alike

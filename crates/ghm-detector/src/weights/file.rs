@@ -54,13 +54,23 @@ impl WeightsFile {
     /// The network that the header tells of.
     pub(crate) fn described(&self) -> Option<ModelConfig> {
         let mut said: Value = serde_json::from_str(self.metadata.get(DESCRIPTION)?).ok()?;
-        serde_json::from_value(said.get_mut("model")?.take()).ok()
+        let config: ModelConfig = serde_json::from_value(said.get_mut("model")?.take()).ok()?;
+        Some(ModelConfig { weights: None, ..config })
     }
 
-    /// The style that the header states.
-    pub(crate) fn style(&self) -> Option<Style> {
-        let stated = self.metadata.get("style").and_then(|style| serde_json::from_value(json!(style)).ok());
-        stated.or_else(|| Some(self.described()?.style))
+    /// How many numbers the tensors have, all together.
+    pub(crate) fn numbers(&self) -> u128 {
+        let of_one = |stored: &Stored| stored.shape.iter().map(|side| *side as u128).product::<u128>();
+        self.tensors.values().map(of_one).sum()
+    }
+
+    /// The style that the header states; an error for one that nobody is known to mean.
+    pub(crate) fn style(&self) -> Result<Option<Style>, DetectorError> {
+        let Some(stated) = self.metadata.get("style") else { return Ok(self.described().map(|config| config.style)) };
+        serde_json::from_value(json!(stated)).map(Some).map_err(|_| {
+            let problem = format!("  the file says style = \"{stated}\": known are \"pytorch\" and \"caffe\"");
+            DetectorError::Mismatch { path: self.path.clone(), problems: vec![problem] }
+        })
     }
 
     /// Opens a file, whose kind is found by its first bytes. No code that a pickle names is run.

@@ -13,9 +13,8 @@ use crate::config::{ExtraLevels, HeadNorm, ModelConfig};
 use crate::names::named_tensors;
 use crate::{Backbone, DetectorError, Part, RetinaNet};
 
-/// The most channels and layers that are looked at: twice what any RetinaNet has.
-const MOST_CHANNELS: usize = 512;
-const MOST_DEPTH: usize = 8;
+/// Numbers of a pyramid and heads that may be missing from a file.
+const SMALL: u128 = 1 << 25;
 const MOST_CLASSES: usize = 100_000;
 
 /// What a file of weights is.
@@ -68,8 +67,8 @@ pub fn inspect_weights(path: &Path) -> Result<WeightsSummary, DetectorError> {
     let described = file.described().filter(|config| config.validate().is_ok());
     let is_described = described.is_some();
     let config = described.unwrap_or_else(|| shapes.config(backbone));
-    shapes.expect_sizes(&config)?;
-    let classes = shapes.classes(config.anchors.per_cell());
+    let classes = shapes.classes();
+    shapes.expect_sizes(&config, classes.unwrap_or(1))?;
     let mut settings = settings(&config);
     if backbone.is_none() {
         settings.retain(|setting| !setting.starts_with("model.backbone="));
@@ -141,30 +140,36 @@ impl Shapes<'_> {
         })
     }
 
-    /// Refuses sizes that no detector has, before a network is made of them.
-    fn expect_sizes(&self, config: &ModelConfig) -> Result<(), DetectorError> {
-        if config.channels <= MOST_CHANNELS && config.head_depth <= MOST_DEPTH {
+    /// Refuses pyramids and heads far larger than the file, before a network is made of them.
+    fn expect_sizes(&self, config: &ModelConfig, classes: usize) -> Result<(), DetectorError> {
+        let (channels, depth, per_cell) = (config.channels, config.head_depth, config.anchors.per_cell());
+        let [width, layers, outputs] = [channels, 2 * depth + 5, per_cell * (classes + 4)].map(|size| size as u128);
+        let wanted = 9 * width * (layers * width + outputs);
+        if wanted <= 2 * self.file.numbers() + SMALL {
             return Ok(());
         }
-        let reason = format!("a pyramid of {} channels and towers of {} layers", config.channels, config.head_depth);
+        let reason = format!(
+            "it is too small for what it claims to be: a pyramid of {channels} channels, towers of {depth} layers, {classes} classes and \
+             {per_cell} anchors in a cell"
+        );
         Err(DetectorError::NotWeights { path: self.file.path().into(), reason })
     }
 
-    /// Classes of a detector with so many anchors in a cell.
-    fn classes(&self, per_cell: usize) -> Option<usize> {
+    /// Classes of a detector, however many anchors there are in a cell.
+    fn classes(&self) -> Option<usize> {
         // By the weights, of which the file has to hold each number.
         let [rows, channels, 3, 3] = *self.of("classification.output.weight")? else { return None };
-        let boxes = self.side("regression.output.bias", 0)?;
-        let classes = rows / per_cell.max(1);
-        let fits = boxes == 4 * per_cell && channels > 0 && rows == classes * per_cell;
-        (fits && (1..=MOST_CLASSES).contains(&classes)).then_some(classes)
+        let per_cell = self.side("regression.output.bias", 0)? / 4;
+        let fits = per_cell > 0 && channels > 0 && rows.is_multiple_of(per_cell);
+        let classes = if fits { rows / per_cell } else { 0 };
+        (1..=MOST_CLASSES).contains(&classes).then_some(classes)
     }
 
     /// The network that it is of, or for a classifier one that could start from it.
     fn config(&self, backbone: Option<Backbone>) -> ModelConfig {
         let mut config = ModelConfig::default();
         config.backbone = backbone.unwrap_or(config.backbone);
-        config.style = self.file.style().unwrap_or(config.style);
+        config.style = self.file.style().ok().flatten().unwrap_or(config.style);
         let Some(channels) = self.side("fpn.lateral.0.weight", 0) else { return config };
         config.channels = channels;
         let from_p5 = self.side("fpn.p6.weight", 1) == Some(channels);
