@@ -1,5 +1,6 @@
 //! `ghm train --dry-run`: what a run would be.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -15,6 +16,7 @@ use ghm_train::learner::{Learner, truth};
 use image::RgbImage;
 
 use crate::output::print;
+use crate::predict::free_name;
 use crate::samples::annotated;
 use crate::table::{aligned, counted};
 use crate::train::write_findings;
@@ -140,6 +142,9 @@ fn schedule(plan: &Plan) -> String {
         counted(pictures, "picture"),
         plan.updates_per_epoch()
     );
+    if plan.recipe.schedule.warmup_steps >= schedule.total() {
+        text += &format!("; the warm-up of {} is not over by then", plan.recipe.schedule.warmup_steps);
+    }
     if let Some(base) = optimiser.base_batch {
         text += &format!("; the rate of {} is meant for {base} pictures", optimiser.learning_rate);
     }
@@ -154,7 +159,8 @@ fn matched(matches: &[Vec<Vec<Bbox>>], out: &Path) -> String {
     let anchors: usize = objects.clone().map(Vec::len).sum();
     let unmatched = objects.clone().filter(|anchors| anchors.is_empty()).count();
     format!(
-        "first batch: {anchors} anchors answer for {}, none for {unmatched} of them; drawn in {}",
+        "first batch: {anchors} anchors answer for {}, none for {unmatched} of them; drawn in {}, each box with its class and the number of its \
+         anchors",
         counted(objects.count(), "box"),
         out.display()
     )
@@ -162,10 +168,12 @@ fn matched(matches: &[Vec<Vec<Bbox>>], out: &Path) -> String {
 
 /// Each picture as the network sees it, with the anchors of each object in thin lines of its class's colour.
 fn draw(plan: &Plan, batch: &Batch, matches: &[Vec<Vec<Bbox>>], out: &Path) -> Result<()> {
+    let mut names = HashSet::new();
     for (place, (sample, matches)) in batch.samples.iter().zip(matches).enumerate() {
+        let name = free_name(&plan.train.dataset.images[sample.image_index].path, &mut names);
         let boxes = boxes(sample, matches, plan.categories());
         let drawn = annotated(&picture(batch, place)?, boxes, WIDTH);
-        write_png(&drawn, &out.join(format!("{:06}.png", sample.image_id)))?;
+        write_png(&drawn, &out.join(name))?;
     }
     Ok(())
 }
@@ -178,7 +186,8 @@ fn boxes(sample: &Sample, matches: &[Vec<Bbox>], categories: &[Category]) -> Vec
     });
     let of_objects = objects.map(|((bbox, class), anchors)| {
         let name = categories.get(*class).map_or("", |category| &category.name);
-        DrawnBox { bbox_in_image: *bbox, label: format!("{name} {}", anchors.len()), colour: class_colour(*class) }
+        let count = if anchors.is_empty() { "NONE".to_owned() } else { anchors.len().to_string() };
+        DrawnBox { bbox_in_image: *bbox, label: format!("{name} {count}"), colour: class_colour(*class) }
     });
     of_anchors.chain(of_objects).collect()
 }

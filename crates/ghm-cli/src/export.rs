@@ -16,12 +16,20 @@ use crate::output::print;
 /// Builds the network of torchvision's parts and loads the weights.
 const TORCHVISION: &str = include_str!("export/torchvision_retinanet.py");
 
+/// The longest side of a picture, as in a recipe.
+const LONGEST: usize = ghm_data::MAX_SIDE;
+
 /// Runs the verb.
 pub fn run(arguments: &ExportArguments) -> Result<ExitCode> {
     let outputs = outputs(arguments)?;
+    let path = arguments.out.clone().unwrap_or_else(|| default_path(arguments));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        ensure!(folder.is_dir(), "{}: no such folder for --out; create it first", folder.display());
+    }
+    expect_free(&path)?;
     let predictor = model::open(&arguments.model, &Device::flex())?;
     let description = Description::new(predictor.recipe(), predictor.categories());
-    let path = arguments.out.clone().unwrap_or_else(|| default_path(arguments));
     let said = match outputs {
         None => safetensors(&predictor, &description, &path)?,
         Some(form) => onnx(&predictor, &description, form, arguments.size.as_deref(), &path)?,
@@ -67,7 +75,6 @@ fn default_path(arguments: &ExportArguments) -> PathBuf {
 fn safetensors(predictor: &Predictor, description: &Description, path: &Path) -> Result<String> {
     let loader = path.with_extension("py");
     ensure!(loader != path, "{}: is the place of the Python file; give another --out", path.display());
-    expect_free(path)?;
     expect_free(&loader)?;
     let bytes = save_as(predictor.network(), Layout::TorchvisionRetinaNet, description.to_metadata())?;
     replace_file(path, &bytes)?;
@@ -88,7 +95,6 @@ fn onnx(
     size: Option<&[usize]>,
     path: &Path,
 ) -> Result<String> {
-    expect_free(path)?;
     let padded = |side: usize| side.next_multiple_of(INPUT_MULTIPLE);
     let [width, height] = match size {
         Some(size) => [size[0], size[1]],
@@ -100,10 +106,9 @@ fn onnx(
             "pixels [N, 3, H, W] to logits [N, A, C] and deltas [N, A, 4], H and W multiples of 32".to_owned(),
         ),
         Form::Boxes => {
-            ensure!(
-                [width, height].iter().all(|side| *side > 0 && side.is_multiple_of(INPUT_MULTIPLE)),
-                "--size {width} {height}: give two multiples of {INPUT_MULTIPLE}"
-            );
+            let fits = |side: &usize| (1..=LONGEST).contains(side) && side.is_multiple_of(INPUT_MULTIPLE);
+            let wanted = format!("give two multiples of {INPUT_MULTIPLE} from {INPUT_MULTIPLE} to {LONGEST}");
+            ensure!([width, height].iter().all(fits), "--size {width} {height}: {wanted}");
             let said =
                 format!("pixels [N, 3, {height}, {width}] and sizes [N, 2] to boxes, scores, classes and counts");
             (OnnxOutputs::Boxes { size: [height, width] }, said)

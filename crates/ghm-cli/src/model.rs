@@ -15,6 +15,7 @@ pub fn open(arguments: &ModelArguments, device: &Device) -> Result<Predictor> {
     if arguments.model.is_file() {
         return from_weights(arguments, device);
     }
+    ensure!(arguments.model.exists(), "{}: no such run directory or file of weights", arguments.model.display());
     let directory = RunDirectory::open(&arguments.model)?;
     let of_weights = [
         ("--recipe", arguments.recipe.is_some()),
@@ -52,17 +53,22 @@ fn recipe(arguments: &ModelArguments, summary: &WeightsSummary, described: Optio
         return Ok(Recipe::read(path, &arguments.settings)?);
     }
     let mut overrides = summary.settings.clone();
-    overrides.extend(described.iter().flat_map(|described| {
-        let input = &described.input;
-        let [width, height] = [input.width, input.height];
-        [
-            format!("input.width={width}"),
-            format!("input.height={height}"),
-            format!("input.swap_portrait={}", input.swap_portrait),
-        ]
-    }));
-    overrides.extend(arguments.settings.iter().cloned());
-    Ok(Recipe::for_data("", Path::new("."), &overrides)?)
+    if let Some(Description { input, .. }) = described {
+        let (width, height, swap) = (input.width, input.height, input.swap_portrait);
+        overrides.push(format!("input={{ width = {width}, height = {height}, swap_portrait = {swap} }}"));
+    }
+    // With its defaults written out, so that a single key of a table can be set.
+    let taken = Recipe::for_data("", Path::new("."), &overrides)?.to_toml()?;
+    let recipe = Recipe::parse(&taken, &arguments.settings)?;
+    if described.is_none() {
+        let key = |setting: &str| setting.split('=').next().unwrap_or_default().to_owned();
+        let set: Vec<String> = arguments.settings.iter().map(|setting| key(setting)).collect();
+        let shown: Vec<&str> =
+            summary.settings.iter().filter(|taken| !set.contains(&key(taken))).map(String::as_str).collect();
+        let (width, height) = (recipe.input.width, recipe.input.height);
+        eprintln!("taken as: {}, input {width}x{height}; --set says otherwise", shown.join(" "));
+    }
+    Ok(recipe)
 }
 
 /// Those that the file names, or COCO's where it has as many, or numbers.

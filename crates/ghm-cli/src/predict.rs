@@ -160,7 +160,7 @@ fn find_and_draw<'a>(
 }
 
 /// The name of a picture's drawing, which no other has: `NAME.png`, or the first of `NAME-2.png`, `NAME-3.png`, ...
-fn free_name(path: &Path, taken: &mut HashSet<String>) -> String {
+pub fn free_name(path: &Path, taken: &mut HashSet<String>) -> String {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let numbered = (2..).map(|number| format!("{stem}-{number}.png"));
     let name = std::iter::once(format!("{stem}.png")).chain(numbered).find(|name| !taken.contains(name));

@@ -167,6 +167,9 @@ impl ModelConfig {
         if self.channels == 0 || self.channels > 4096 {
             return refuse("channels", self.channels.to_string(), "give 1 to 4096");
         }
+        if self.head_depth > 64 {
+            return refuse("head_depth", self.head_depth.to_string(), "give 0 to 64");
+        }
         if !(self.norm_epsilon.is_finite() && self.norm_epsilon >= 0.0) {
             return refuse("norm_epsilon", self.norm_epsilon.to_string(), "give a finite number of at least 0");
         }
@@ -197,6 +200,8 @@ mod tests {
     fn out_of_range_numbers_are_refused_by_key() {
         let message = |config: ModelConfig| config.validate().unwrap_err().to_string();
         assert!(message(ModelConfig { frozen_stages: 5, ..Default::default() }).contains("frozen_stages = 5"));
+        assert!(message(ModelConfig { head_depth: usize::MAX, ..Default::default() }).contains("give 0 to 64"));
+        assert!(message(ModelConfig { norm_epsilon: -1.0, ..Default::default() }).contains("norm_epsilon = -1"));
         assert!(message(ModelConfig { prior: 1.0, ..Default::default() }).contains("prior = 1"));
         let predict = PredictConfig { nms_iou: 1.5, ..Default::default() };
         assert!(message(ModelConfig { predict, ..Default::default() }).contains("predict.nms_iou = 1.5"));

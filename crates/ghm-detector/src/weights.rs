@@ -14,10 +14,14 @@ pub use file::DESCRIPTION;
 use file::WeightsFile;
 pub use inspect::{WeightsPart, WeightsSummary, inspect_weights};
 pub use layout::Layout;
+use settings::between;
+use shapes::Shapes;
 
 mod file;
 mod inspect;
 mod layout;
+mod settings;
+mod shapes;
 
 /// What a file's tensors went to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +38,7 @@ pub struct WeightsReport {
     pub other_classes: Option<usize>,
     /// Settings, as `key=value` of `model`, under which the network would compute what the file's own library does; without
     /// them its boxes are a little off.
-    pub advice: Vec<&'static str>,
+    pub advice: Vec<String>,
 }
 
 impl fmt::Display for WeightsReport {
@@ -124,8 +128,6 @@ struct Found {
     /// Theirs that have another shape, and what is said of each.
     misshapen: Vec<(String, String)>,
     other_classes: Option<usize>,
-    /// Settings that would help.
-    hints: BTreeSet<&'static str>,
 }
 
 /// Only with `config` may the last layer be of other classes.
@@ -148,12 +150,12 @@ fn load(
         Some(near) => format!("  {name}: missing (the file has {near})"),
         None => format!("  {name}: missing"),
     });
-    let hints: Vec<&str> = found.hints.iter().copied().chain(layout.hint(&unexpected, &found.missing)).collect();
     let unexpected = unexpected.iter().map(|name| format!("  {name}: in the file, not in the network"));
     let misshapen = found.misshapen.into_iter().map(|(_, problem)| problem);
     let mut problems: Vec<String> = misshapen.chain(missing).chain(unexpected).collect();
     if !problems.is_empty() {
         // Where they are seen, however many problems there are.
+        let hints = config.map_or(Vec::new(), |config| hints(config, &Shapes { file, layout }));
         problems.splice(0..0, hints.into_iter().map(|hint| format!("  try {hint}")));
         return Err(DetectorError::Mismatch { path: file.path().into(), problems });
     }
@@ -171,7 +173,7 @@ fn load(
     let network = replace_tensors(network, |name| ready.remove(name));
     // What a file of ours says of itself is what it was trained with, whosever names it has.
     let advice = match config {
-        Some(config) if file.described().is_none() => layout.advice(config),
+        Some(config) if file.described().is_none() => between(config, &layout.conventions(config.clone())),
         _ => Vec::new(),
     };
     let report =
@@ -204,13 +206,22 @@ impl Found {
             self.other_classes = Some(rows / per_cell);
             self.fresh.push(ours.name);
         } else {
-            if let ("fpn.p6.weight", [_, theirs, ..], [channels, ..]) = (&ours.name[..], shape, &ours.shape[..]) {
-                self.hints.insert(if theirs == channels { "model.extra_levels=p5" } else { "model.extra_levels=c5" });
-            }
             let problem = format!("  {theirs}: {shape:?} in the file, {:?} in the network", ours.shape);
             self.misshapen.push((theirs.clone(), problem));
         }
     }
+}
+
+/// Settings under which a file's tensors would have a place, as its shapes show.
+fn hints(config: &ModelConfig, shapes: &Shapes) -> Vec<String> {
+    let backbone = shapes.backbone();
+    let own = shapes.config(backbone);
+    let mut wanted = ModelConfig { backbone: backbone.unwrap_or(config.backbone), ..config.clone() };
+    if shapes.classes().is_some() {
+        let ModelConfig { channels, extra_levels, head_depth, head_norm, .. } = own;
+        wanted = ModelConfig { channels, extra_levels, head_depth, head_norm, ..wanted };
+    }
+    between(config, &wanted)
 }
 
 /// Whether a name of theirs is of the layer that gives the classes.

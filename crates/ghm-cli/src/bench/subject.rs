@@ -21,7 +21,7 @@ const SIDE_STEP: usize = 32;
 const OBJECTS: usize = 7;
 
 /// The longest side of a made-up picture; a recipe's input has the same limit.
-const LONGEST: usize = 16_384;
+const LONGEST: usize = ghm_data::MAX_SIDE;
 
 /// Numbers beyond which memory or patience would end first.
 const MOST_THREADS: usize = 256;

@@ -5,8 +5,8 @@
     found = network([picture])[0]     # picture: float tensor [3, H, W], RGB, 0 to 1
     found["boxes"], found["scores"], network.classes[found["labels"][0]]
 
-or `python model.py model.safetensors PICTURE.jpg`. Needs torch, torchvision and safetensors. torchvision scales a picture itself, as
-ghm does where it is not higher than wide, or where `swap_portrait` is set.
+or `python model.py model.safetensors PICTURE.jpg`. Needs torch, torchvision and safetensors. torchvision scales a picture itself:
+without antialiasing, and one higher than wide as if `swap_portrait` were set. Where it does not have to, boxes are ghm's.
 """
 
 import copy
@@ -159,6 +159,8 @@ def load(path):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        raise SystemExit(f"usage: python {sys.argv[0]} WEIGHTS.safetensors PICTURE...")
     from torchvision.io import ImageReadMode, decode_image
 
     retinanet = load(sys.argv[1])

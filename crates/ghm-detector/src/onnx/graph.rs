@@ -1,5 +1,8 @@
 //! A graph of ONNX operators that grows operator by operator.
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
+
 use ghm_conv::Activation;
 
 use super::proto::{self, Attribute, Dimension, Node, Side, attribute_type, data_type};
@@ -16,6 +19,8 @@ pub struct Value(String);
 pub struct Graph {
     nodes: Vec<Node>,
     constants: Vec<proto::Tensor>,
+    /// Places of constants by what they hold: heads stand at five levels and have their weights once.
+    places: HashMap<(i32, Vec<i64>, u64), Vec<usize>>,
     inputs: Vec<proto::ValueInfo>,
     outputs: Vec<proto::ValueInfo>,
 }
@@ -93,8 +98,15 @@ impl Graph {
     }
 
     fn constant(&mut self, data_type: i32, raw_data: Vec<u8>, shape: &[usize]) -> Value {
+        let dims: Vec<i64> = shape.iter().map(|side| *side as i64).collect();
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&raw_data);
+        let places = self.places.entry((data_type, dims.clone(), hasher.finish())).or_default();
+        if let Some(place) = places.iter().find(|place| self.constants[**place].raw_data == raw_data) {
+            return Value(self.constants[*place].name.clone());
+        }
+        places.push(self.constants.len());
         let name = format!("c{}", self.constants.len());
-        let dims = shape.iter().map(|side| *side as i64).collect();
         self.constants.push(proto::Tensor { dims, data_type, name: name.clone(), raw_data });
         Value(name)
     }

@@ -77,7 +77,14 @@ impl WeightsFile {
     pub(crate) fn open(path: &Path) -> Result<Self, DetectorError> {
         let io = |source| DetectorError::Io { path: path.into(), source };
         let mut start = Vec::new();
+        if path.is_dir() {
+            let reason = "it is a folder; a run's weights are in its checkpoints/best/model.safetensors";
+            return Err(not_weights(path, reason.to_owned()));
+        }
         std::fs::File::open(path).and_then(|file| file.take(LONGEST_START).read_to_end(&mut start)).map_err(io)?;
+        if start.is_empty() {
+            return Err(not_weights(path, "it is empty".to_owned()));
+        }
         if is_safetensors(&start) {
             Self::safetensors(path, std::fs::read(path).map_err(io)?)
         } else if start.get(TAR) == Some(b"ustar") {
@@ -91,7 +98,11 @@ impl WeightsFile {
     }
 
     fn safetensors(path: &Path, bytes: Vec<u8>) -> Result<Self, DetectorError> {
-        let refuse = |e: safetensors::SafeTensorError| not_weights(path, format!("safetensors: {e}"));
+        let refuse = |error: safetensors::SafeTensorError| {
+            let cut = matches!(error, safetensors::SafeTensorError::MetadataIncompleteBuffer);
+            let advice = if cut { " (cut short? get it again)" } else { "" };
+            not_weights(path, format!("safetensors: {error}{advice}"))
+        };
         let (header, info) = SafeTensors::read_metadata(&bytes).map_err(refuse)?;
         SafeTensors::deserialize(&bytes).map_err(refuse)?;
         let start = 8 + header;

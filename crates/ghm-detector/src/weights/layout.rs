@@ -85,45 +85,17 @@ impl Layout {
             || (self == Self::Detectron2 && (theirs.starts_with("pixel_") || theirs.contains("anchor_generator")))
     }
 
-    /// Settings that the library has and a network has not.
-    pub(super) fn advice(self, config: &ModelConfig) -> Vec<&'static str> {
-        let whole_pixels = config.anchors.rounding == Rounding::Torchvision;
-        let wanted = match self {
-            Self::TorchvisionRetinaNet => vec![
-                (!config.extra_relu, "model.extra_relu=true"),
-                (!whole_pixels, "model.anchors.rounding=torchvision"),
-            ],
-            Self::Detectron2 => vec![
-                // Its ResNets stride on the first 1x1 and see BGR, but for those that were set otherwise.
-                (config.style != Style::Caffe, "model.style=caffe"),
-                (!config.extra_relu, "model.extra_relu=true"),
-                (whole_pixels, "model.anchors.rounding=none"),
-            ],
-            Self::Mmdetection => {
-                vec![(config.extra_relu, "model.extra_relu=false"), (whole_pixels, "model.anchors.rounding=none")]
-            }
-            Self::Ghm | Self::TorchvisionClassifier | Self::PrefixedClassifier => Vec::new(),
+    /// A network with what the library computes in its own way. The style of mmdetection's is in no file.
+    pub(super) fn conventions(self, mut config: ModelConfig) -> ModelConfig {
+        let (relu, rounding, style) = match self {
+            Self::TorchvisionRetinaNet => (true, Rounding::Torchvision, Style::Pytorch),
+            // Its ResNets stride on the first 1x1 and see BGR, but for those that were set otherwise.
+            Self::Detectron2 => (true, Rounding::None, Style::Caffe),
+            Self::Mmdetection => (false, Rounding::None, config.style),
+            Self::Ghm | Self::TorchvisionClassifier | Self::PrefixedClassifier => return config,
         };
-        wanted.into_iter().filter_map(|(differs, setting)| differs.then_some(setting)).collect()
-    }
-
-    /// A setting that would make these go away, where one is known: tensors of a file that have no place, and those that it
-    /// lacks.
-    pub(super) fn hint(self, unexpected: &[String], missing: &[String]) -> Option<&'static str> {
-        let norms = |names: &[String]| {
-            let of_tower = |name: &String| match self {
-                Self::TorchvisionRetinaNet => name.contains("_head.conv.") && name.contains(".1."),
-                Self::Mmdetection => name.contains("_convs.") && name.contains(".gn."),
-                Self::Ghm => name.contains(".norms."),
-                _ => false,
-            };
-            names.iter().any(of_tower)
-        };
-        match (norms(unexpected), norms(missing)) {
-            (true, _) => Some("model.head_norm=group"),
-            (_, true) => Some("model.head_norm=none"),
-            _ => None,
-        }
+        (config.extra_relu, config.anchors.rounding, config.style) = (relu, rounding, style);
+        config
     }
 
     /// For each anchor of a cell of ours, its place among theirs, where their order is another.
@@ -213,6 +185,7 @@ fn detectron2_rest(parts: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::weights::settings::between;
 
     fn first(layout: Layout, ours: &str) -> String {
         layout.names(ours).swap_remove(0)
@@ -251,13 +224,14 @@ mod tests {
 
     #[test]
     fn the_settings_of_a_library_are_advised_where_the_network_has_others() {
+        let advice = |layout: Layout, config: &ModelConfig| between(config, &layout.conventions(config.clone()));
         let ours = ModelConfig::default();
-        assert_eq!(Layout::Mmdetection.advice(&ours), ["model.extra_relu=false"]);
-        assert_eq!(Layout::TorchvisionRetinaNet.advice(&ours), ["model.anchors.rounding=torchvision"]);
+        assert_eq!(advice(Layout::Mmdetection, &ours), ["model.extra_relu=false"]);
+        assert_eq!(advice(Layout::TorchvisionRetinaNet, &ours), ["model.anchors.rounding=torchvision"]);
         let mmdetection = ModelConfig { extra_relu: false, ..ours.clone() };
-        assert!(Layout::Mmdetection.advice(&mmdetection).is_empty());
-        assert_eq!(Layout::Detectron2.advice(&ours), ["model.style=caffe"]);
-        assert!(Layout::TorchvisionClassifier.advice(&mmdetection).is_empty());
+        assert!(advice(Layout::Mmdetection, &mmdetection).is_empty());
+        assert_eq!(advice(Layout::Detectron2, &ours), ["model.style=caffe"]);
+        assert!(advice(Layout::TorchvisionClassifier, &mmdetection).is_empty());
     }
 
     #[test]

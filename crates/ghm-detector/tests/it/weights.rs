@@ -65,32 +65,44 @@ fn every_tensor_of_torchvisions_models_finds_its_place() {
 fn a_file_is_known_by_its_names_and_shapes_with_the_settings_it_wants() {
     let folder = tempfile::tempdir().unwrap();
     let all = torchvision();
-    let torchvisions = "model.anchors.rounding=torchvision";
+    let whole = |channels, levels, depth, norm, rest: &[&'static str]| {
+        let before = ["model.anchors.rounding=torchvision", "BACKBONE", channels, levels, "model.extra_relu=true"];
+        [&before[..], &[depth, norm, "model.style=pytorch"], rest].concat()
+    };
     for (name, backbone, classes, settings) in [
         (
             "retinanet",
             Backbone::Resnet50,
             Some(91),
-            vec!["model.backbone=resnet50", "model.extra_levels=p5", "model.norm_epsilon=0", torchvisions],
+            whole(
+                "model.channels=256",
+                "model.extra_levels=p5",
+                "model.head_depth=4",
+                "model.head_norm=none",
+                &["model.norm_epsilon=0"],
+            ),
         ),
         (
             "retinanet_v2",
             Backbone::Resnet50,
             Some(91),
-            vec!["model.backbone=resnet50", "model.head_norm=group", torchvisions],
+            whole("model.channels=256", "model.extra_levels=c5", "model.head_depth=4", "model.head_norm=group", &[]),
         ),
         (
             "whole_v1_resnet18",
             Backbone::Resnet18,
             Some(5),
-            vec!["model.backbone=resnet18", "model.channels=64", "model.extra_levels=p5", torchvisions],
+            whole("model.channels=64", "model.extra_levels=p5", "model.head_depth=4", "model.head_norm=none", &[]),
         ),
-        ("resnet18", Backbone::Resnet18, None, vec!["model.backbone=resnet18"]),
-        ("resnext50_32x4d", Backbone::Resnext50_32x4d, None, vec!["model.backbone=resnext50_32x4d"]),
+        ("resnet18", Backbone::Resnet18, None, vec!["BACKBONE"]),
+        ("resnext50_32x4d", Backbone::Resnext50_32x4d, None, vec!["BACKBONE"]),
     ] {
         let summary = inspect_weights(&zeros(&all[name], folder.path())).unwrap();
         assert_eq!((summary.backbone, summary.classes), (Some(backbone), classes), "{name}");
-        assert_eq!(summary.settings, settings, "{name}");
+        let of_backbone = serde_json::to_value(backbone).unwrap();
+        let of_backbone = format!("model.backbone={}", of_backbone.as_str().unwrap());
+        let expected: Vec<String> = settings.iter().map(|text| text.replace("BACKBONE", &of_backbone)).collect();
+        assert_eq!(summary.settings, expected, "{name}");
         assert!(summary.missing.is_empty(), "{name}: {:?}", summary.missing);
         let counted: usize = summary.parts.iter().map(|part| part.numbers).sum();
         let of = |key: &&String| !key.ends_with("num_batches_tracked") && !key.starts_with("fc.");
@@ -108,7 +120,24 @@ fn a_file_is_known_by_its_names_and_shapes_with_the_settings_it_wants() {
     nothing.insert("head.classification_head.cls_logits.weight".to_owned(), vec![1 << 40, 0]);
     assert_eq!(inspect_weights(&zeros(&nothing, folder.path())).unwrap().classes, None);
     let message = inspect_weights(&zeros(&wide, folder.path())).unwrap_err().to_string();
-    assert!(message.contains("4096 channels and towers of 4 layers"), "{message}");
+    assert!(message.contains("4096 channels, towers of 4 layers"), "{message}");
+    // A header that tells of one.
+    for lie in [
+        r#"{"model": {"channels": 4096}}"#,
+        r#"{"model": {"channels": 4096, "head_depth": 64}}"#,
+        r#"{"model": {"anchors": {"scales": [1,1,1,1,1,1,1,1,1,1], "ratios": [1,1,1,1,1,1,1,1,1,1]}, "channels": 2048}}"#,
+    ] {
+        let path = folder.path().join("lie.safetensors");
+        let view = TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap();
+        let metadata = HashMap::from([("ghm".to_owned(), lie.to_owned())]);
+        std::fs::write(
+            &path,
+            safetensors::serialize([("classification.output.weight", view)], Some(metadata)).unwrap(),
+        )
+        .unwrap();
+        let message = inspect_weights(&path).unwrap_err().to_string();
+        assert!(message.contains("too small for what it claims"), "{lie}: {message}");
+    }
     let mut cut = all["whole_v1_resnet18"].clone();
     cut.remove("head.regression_head.conv.2.0.weight");
     let summary = inspect_weights(&zeros(&cut, folder.path())).unwrap();
@@ -172,7 +201,7 @@ fn corrupt_and_hostile_files_are_refused_and_nothing_in_them_is_run() {
         format!("{{\"conv1.weight\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":[0,{end}]}}}}")
     };
     let cases: Vec<(&str, &str, Vec<u8>)> = vec![
-        ("empty", "not a PyTorch", Vec::new()),
+        ("empty", "it is empty", Vec::new()),
         ("text", "not a PyTorch", b"these are no weights".to_vec()),
         ("cut safetensors", "safetensors", good[..good.len() / 2].to_vec()),
         ("header longer than the file", "not a PyTorch", [&u32::MAX.to_le_bytes()[..], &[0; 4], b"{}"].concat()),
