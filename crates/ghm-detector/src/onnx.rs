@@ -29,7 +29,7 @@ pub enum OnnxOutputs {
 /// # Shapes
 /// Input `pixels [N, 3, H, W]`, normalised as for the network. [`OnnxOutputs::Heads`] has its outputs there. With
 /// [`OnnxOutputs::Boxes`] a second input `sizes [N, 2]` holds width and height of each picture before padding, and the outputs
-/// are those of [`crate::decode`], `D = max_detections` of each picture, best first: `boxes [N, D, 4]` (`x1, y1, x2, y2` in input
+/// are those of [`fn@crate::decode`], `D = max_detections` of each picture, best first: `boxes [N, D, 4]` (`x1, y1, x2, y2` in input
 /// pixels), `scores [N, D]`, `classes [N, D]`, and `counts [N]`, how many of the `D` are boxes; the rest have score 0.
 ///
 /// `classes` is the number of classes, `metadata` goes into the file's header.

@@ -1,4 +1,4 @@
-//! Decoding and suppression as ONNX operators: what [`crate::decode`] does.
+//! Decoding and suppression as ONNX operators: what [`fn@crate::decode`] does.
 
 use ghm_boxes::coder::MAX_LOG_SCALE;
 
