@@ -19,6 +19,9 @@ pub enum Rounding {
     /// applied, edges rounded after it (halves to even); a level's stride is the input's side over the map's, cut to whole
     /// pixels, which above P5 can be a little less than a power of two.
     Torchvision,
+    /// As mmdetection had them before 2.0, for weights of that time: centred half a cell further on, edges rounded (halves to
+    /// even), the last pixel inside.
+    Mmdetection1,
 }
 
 /// Shapes of the anchors.
@@ -106,7 +109,7 @@ impl AnchorConfig {
     ///
     /// # Shapes
     /// `[rows * columns * per_cell]`, cell by cell in reading order; in a cell by ratio, then by scale. Cell
-    /// `(row, column)` has its anchors' centre at `(column, row) * stride`.
+    /// `(row, column)` has its anchors' centre at `(column, row) * stride`, with [`Rounding::Mmdetection1`] half a stride further on.
     pub fn level_anchors(&self, level: usize, maps: &[[usize; 2]]) -> Vec<Bbox> {
         let anchors = self.level(level, maps);
         let [rows, columns] = maps[level];
@@ -117,22 +120,32 @@ impl AnchorConfig {
     pub fn level(&self, level: usize, maps: &[[usize; 2]]) -> LevelAnchors {
         let map = maps[level];
         let strides = match self.rounding {
-            Rounding::None => [Self::stride(level); 2],
+            Rounding::None | Rounding::Mmdetection1 => [Self::stride(level); 2],
             Rounding::Torchvision => [0, 1].map(|axis| maps[0][axis] * FIRST_STRIDE / map[axis].max(1)),
         };
         LevelAnchors { shapes: self.shapes(level), columns: map[1], strides: strides.map(|stride| stride as f32) }
     }
 
-    fn shapes(&self, level: usize) -> Vec<(f32, f32)> {
+    /// Those of the first cell.
+    fn shapes(&self, level: usize) -> Vec<Bbox> {
+        let stride = Self::stride(level) as f32;
         let side = self.base_size * (1u32 << level) as f32;
         let of_ratio = |ratio: f32| {
             let root = ratio.sqrt();
             self.scales.iter().map(move |scale| match self.rounding {
-                Rounding::None => (side * scale / root, side * scale * root),
+                Rounding::None => Bbox::from_center(0.0, 0.0, side * scale / root, side * scale * root),
                 Rounding::Torchvision => {
                     let whole = |side: f32| 2.0 * (side / 2.0).round_ties_even();
                     let side = (side * scale).floor();
-                    (whole(side / root), whole(side * root))
+                    Bbox::from_center(0.0, 0.0, whole(side / root), whole(side * root))
+                }
+                Rounding::Mmdetection1 => {
+                    let edge = |side: f32, sign: f32| {
+                        (0.5 * (stride - 1.0) + sign * 0.5 * (side * scale - 1.0)).round_ties_even()
+                    };
+                    let (width, height) = (side / root, side * root);
+                    let (right, bottom) = (edge(width, 1.0) + 1.0, edge(height, 1.0) + 1.0);
+                    Bbox::new(edge(width, -1.0), edge(height, -1.0), right, bottom)
                 }
             })
         };
@@ -143,8 +156,8 @@ impl AnchorConfig {
 /// The anchors of one level of the pyramid.
 #[derive(Clone, Debug)]
 pub struct LevelAnchors {
-    /// Width and height of those of a cell.
-    shapes: Vec<(f32, f32)>,
+    /// Those of the first cell.
+    shapes: Vec<Bbox>,
     columns: usize,
     /// Down and across.
     strides: [f32; 2],
@@ -155,8 +168,9 @@ impl LevelAnchors {
     pub fn at(&self, index: usize) -> Bbox {
         let (cell, shape) = (index / self.shapes.len(), index % self.shapes.len());
         let (row, column) = (cell / self.columns, cell % self.columns);
-        let (width, height) = self.shapes[shape];
-        Bbox::from_center(column as f32 * self.strides[1], row as f32 * self.strides[0], width, height)
+        let (right, down) = (column as f32 * self.strides[1], row as f32 * self.strides[0]);
+        let Bbox { x1, y1, x2, y2 } = self.shapes[shape];
+        Bbox::new(x1 + right, y1 + down, x2 + right, y2 + down)
     }
 }
 
@@ -212,6 +226,24 @@ mod tests {
             let bbox = |[x1, y1, x2, y2]: [f32; 4]| Bbox::new(x1, y1, x2, y2);
             let last = &anchors[anchors.len() - 9..];
             assert_eq!((last[0], last[8]), (bbox(start), bbox(end)), "P{}", level + 3);
+        }
+    }
+
+    /// `LegacyAnchorGenerator` of mmdetection 3.3 by its formula, whose last pixel is one less than our edge.
+    #[test]
+    fn with_the_rounding_of_mmdetection_1_anchors_are_its() {
+        let config = AnchorConfig { rounding: Rounding::Mmdetection1, ..AnchorConfig::default() };
+        let maps = [[32, 32], [16, 16], [8, 8], [4, 4], [2, 2]];
+        for (level, expected) in [
+            (0, [[-19.0, -7.0, 26.0, 14.0], [-25.0, -10.0, 32.0, 17.0], [-14.0, -32.0, 21.0, 39.0]]),
+            (4, [[-298.0, -117.0, 425.0, 244.0], [-392.0, -164.0, 519.0, 291.0], [-223.0, -511.0, 350.0, 638.0]]),
+        ] {
+            let anchors = config.level_anchors(level, &maps);
+            for (place, [x1, y1, x2, y2]) in [0, 1, 8].into_iter().zip(expected) {
+                assert_eq!(anchors[place], Bbox::new(x1, y1, x2 + 1.0, y2 + 1.0), "P{}", level + 3);
+            }
+            let (stride, square) = (AnchorConfig::stride(level) as f32, anchors[9 + 3]);
+            assert_eq!(square.center(), (1.5 * stride, 0.5 * stride), "the second cell's square");
         }
     }
 

@@ -55,6 +55,9 @@ pub struct WeightsArguments {
     /// A .safetensors or .pth file
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Every tensor too: its name in the file, its shape, its place in the network
+    #[arg(long)]
+    pub tensors: bool,
     /// As JSON
     #[arg(long)]
     pub json: bool,

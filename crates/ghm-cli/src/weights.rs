@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use ghm_detector::{WeightsSummary, inspect_weights};
+use ghm_detector::{MappedTensor, WeightsSummary, inspect_weights};
 use serde_json::json;
 
 use crate::arguments::WeightsArguments;
@@ -28,6 +28,7 @@ fn document(summary: &WeightsSummary) -> serde_json::Value {
     let parts = summary.parts.iter().map(|part| {
         json!({"part": part.part.to_string(), "tensors": part.tensors, "numbers": part.numbers, "rms": part.rms, "is_finite": part.is_finite})
     });
+    let mapped = summary.mapped.iter().map(|one| json!({"theirs": one.theirs, "ours": one.ours, "shape": one.shape}));
     json!({
         "layout": summary.layout.name(),
         "tensors": summary.tensors,
@@ -35,6 +36,7 @@ fn document(summary: &WeightsSummary) -> serde_json::Value {
         "classes": summary.classes,
         "settings": summary.settings,
         "parts": parts.collect::<Vec<_>>(),
+        "mapped": mapped.collect::<Vec<_>>(),
         "missing": summary.missing,
         "unused": summary.unused,
     })
@@ -50,6 +52,12 @@ fn table(arguments: &WeightsArguments, summary: &WeightsSummary) -> String {
     };
     let lines: Vec<[String; 4]> = std::iter::once(head).chain(summary.parts.iter().map(line)).collect();
     text += &aligned(&lines);
+    if arguments.tensors {
+        let head = ["in the file", "shape", "in the network"].map(str::to_owned);
+        let line = |one: &MappedTensor| [one.theirs.clone(), format!("{:?}", one.shape), one.ours.clone()];
+        let lines: Vec<[String; 3]> = std::iter::once(head).chain(summary.mapped.iter().map(line)).collect();
+        text += &format!("\n{}", aligned(&lines));
+    }
     for (what, names) in [("missing", &summary.missing), ("of no use to a detector", &summary.unused)] {
         if names.is_empty() {
             continue;

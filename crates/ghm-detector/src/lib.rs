@@ -52,6 +52,6 @@ pub use part::{Parameters, Part, Work};
 pub use retinanet::{INPUT_MULTIPLE, LEVELS, Output, RetinaNet};
 pub use targets::{ImageTruth, Targets, assign};
 pub use weights::{
-    DESCRIPTION, Layout, WeightsPart, WeightsReport, WeightsSummary, inspect_weights, load_model, load_weights,
-    save_as, save_model,
+    DESCRIPTION, Layout, MappedTensor, WeightsPart, WeightsReport, WeightsSummary, inspect_weights, load_model,
+    load_weights, save_as, save_model,
 };

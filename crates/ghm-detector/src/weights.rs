@@ -12,7 +12,7 @@ use crate::names::{NamedTensor, named_tensors, replace_tensors};
 use crate::{DetectorError, RetinaNet};
 pub use file::DESCRIPTION;
 use file::WeightsFile;
-pub use inspect::{WeightsPart, WeightsSummary, inspect_weights};
+pub use inspect::{MappedTensor, WeightsPart, WeightsSummary, inspect_weights};
 pub use layout::Layout;
 use settings::between;
 use shapes::Shapes;

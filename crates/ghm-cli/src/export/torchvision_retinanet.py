@@ -58,18 +58,28 @@ class Extra(LastLevelP6P7):
         return [*p, p6, p7], [*names, "p6", "p7"]
 
 
+def exact_box(stride, width, height):
+    return [-width / 2, -height / 2, width / 2, height / 2]
+
+
+def legacy_box(stride, width, height):
+    middle = 0.5 * (stride - 1)
+    near, far = ([float(round(middle + sign * 0.5 * (side - 1))) for side in (width, height)] for sign in (-1, 1))
+    return [*near, *(edge + 1 for edge in far)]
+
+
 class ExactAnchors(AnchorGenerator):
-    """Anchors that are not rounded to whole pixels, and strides that are powers of two."""
+    """Anchors that are not rounded to whole pixels, or as mmdetection did before 2.0, and strides that are powers of two."""
 
     def __init__(self, anchors):
         super().__init__(((1,),) * 5, (tuple(anchors["ratios"]),) * 5)
+        boxes = exact_box if anchors["rounding"] == "none" else legacy_box
         self.cell_anchors = [
             torch.tensor(
                 [
-                    [-w / 2, -h / 2, w / 2, h / 2]
+                    boxes(8 * 2**level, side / math.sqrt(ratio), side * math.sqrt(ratio))
                     for ratio in anchors["ratios"]
                     for side in (anchors["base_size"] * 2**level * scale for scale in anchors["scales"])
-                    for w, h in ((side / math.sqrt(ratio), side * math.sqrt(ratio)),)
                 ]
             )
             for level in range(5)
@@ -86,7 +96,7 @@ class ExactAnchors(AnchorGenerator):
 
 
 def anchor_generator(anchors):
-    if anchors["rounding"] == "none":
+    if anchors["rounding"] != "torchvision":
         return ExactAnchors(anchors)
     sides = [[int(anchors["base_size"] * 2**level * scale) for scale in anchors["scales"]] for level in range(5)]
     return AnchorGenerator(tuple(map(tuple, sides)), (tuple(anchors["ratios"]),) * 5)

@@ -138,7 +138,16 @@ fn a_file_of_weights_is_told_with_the_settings_that_start_from_it() {
     let parts = document["parts"].as_array().unwrap();
     assert!(parts.iter().all(|part| part["rms"].as_f64().unwrap() > 0.0 && part["is_finite"] == true), "{parts:?}");
     assert_eq!((document["missing"].as_array().map(Vec::len), parts.len()), (Some(0), 8));
+    let mapped = document["mapped"].as_array().unwrap();
+    assert!(
+        mapped
+            .iter()
+            .any(|one| one["ours"] == "backbone.stem.weight" && one["shape"] == serde_json::json!([64, 3, 7, 7]))
+    );
+    let all = place.done(&["weights", file, "--tensors"]);
+    assert_eq!(all.lines().filter(|line| line.contains("backbone.stages.3.1.conv2.weight")).count(), 1, "{all}");
     let table = place.done(&["weights", file]);
+    assert!(table.lines().count() + mapped.len() < all.lines().count() + 1, "{table}");
     let settings: Vec<&str> = document["settings"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(settings.contains(&"model.channels=8"), "{settings:?}");
     let start = format!("ghm train RECIPE model.weights={file} {}", settings.join(" "));

@@ -11,7 +11,7 @@ use super::settings::settings;
 use super::shapes::Shapes;
 use super::{Found, expect_known};
 use crate::config::ExtraLevels;
-use crate::names::named_tensors;
+use crate::names::{NamedTensor, named_tensors};
 use crate::{Backbone, DetectorError, Part, RetinaNet};
 
 /// What a file of weights is.
@@ -31,10 +31,23 @@ pub struct WeightsSummary {
     pub metadata: HashMap<String, String>,
     /// Part by part, in the network's order.
     pub parts: Vec<WeightsPart>,
+    /// What goes where.
+    pub mapped: Vec<MappedTensor>,
     /// Tensors that a network of these settings has and the file lacks.
     pub missing: Vec<String>,
     /// Tensors of the file that such a network has no use for, counters of batches aside.
     pub unused: Vec<String>,
+}
+
+/// A tensor of a file and its place in the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappedTensor {
+    /// Its name in the file.
+    pub theirs: String,
+    /// Its name in the network.
+    pub ours: String,
+    /// Sizes.
+    pub shape: Vec<usize>,
 }
 
 /// A part of a network in a file.
@@ -89,6 +102,11 @@ pub fn inspect_weights(path: &Path) -> Result<WeightsSummary, DetectorError> {
     let taken: Vec<&str> = found.names.iter().map(|(_, theirs)| theirs.as_str()).chain(misshapen).collect();
     let rest = file.names().filter(|name| !taken.contains(name) && !name.ends_with("num_batches_tracked"));
     let misshapen = found.misshapen.iter().map(|(_, problem)| problem.trim().to_owned());
+    let mapped = |(ours, theirs): &(NamedTensor, String)| MappedTensor {
+        theirs: theirs.clone(),
+        ours: ours.name.clone(),
+        shape: ours.shape.clone(),
+    };
     Ok(WeightsSummary {
         layout,
         tensors: file.names().count(),
@@ -97,6 +115,7 @@ pub fn inspect_weights(path: &Path) -> Result<WeightsSummary, DetectorError> {
         settings,
         metadata: file.metadata.clone(),
         parts: parts.into_iter().map(|(part, sums)| sums.of_part(part)).collect(),
+        mapped: found.names.iter().map(mapped).collect(),
         missing: found.missing.iter().cloned().chain(misshapen).collect(),
         unused: rest.map(str::to_owned).collect(),
     })

@@ -91,6 +91,10 @@ impl Layout {
             Self::TorchvisionRetinaNet => (true, Rounding::Torchvision, Style::Pytorch),
             // Its ResNets stride on the first 1x1 and see BGR, but for those that were set otherwise.
             Self::Detectron2 => (true, Rounding::None, Style::Caffe),
+            // Nor is its version.
+            Self::Mmdetection if config.anchors.rounding == Rounding::Mmdetection1 => {
+                (false, Rounding::Mmdetection1, config.style)
+            }
             Self::Mmdetection => (false, Rounding::None, config.style),
             Self::Ghm | Self::TorchvisionClassifier | Self::PrefixedClassifier => return config,
         };
