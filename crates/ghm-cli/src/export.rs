@@ -54,7 +54,13 @@ fn outputs(arguments: &ExportArguments) -> Result<Option<Form>> {
             ensure!(arguments.size.is_none(), "--size: without --boxes the pictures may be of any size");
             Ok(Some(Form::Heads))
         }
-        (ExportFormat::Onnx, true) => Ok(Some(Form::Boxes)),
+        (ExportFormat::Onnx, true) => {
+            let fits = |side: &usize| (1..=LONGEST).contains(side) && side.is_multiple_of(INPUT_MULTIPLE);
+            let size = arguments.size.as_deref().unwrap_or_default();
+            let wanted = format!("give two multiples of {INPUT_MULTIPLE} from {INPUT_MULTIPLE} to {LONGEST}");
+            ensure!(size.iter().all(fits), "--size {size:?}: {wanted}");
+            Ok(Some(Form::Boxes))
+        }
     }
 }
 
@@ -106,9 +112,6 @@ fn onnx(
             "pixels [N, 3, H, W] to logits [N, A, C] and deltas [N, A, 4], H and W multiples of 32".to_owned(),
         ),
         Form::Boxes => {
-            let fits = |side: &usize| (1..=LONGEST).contains(side) && side.is_multiple_of(INPUT_MULTIPLE);
-            let wanted = format!("give two multiples of {INPUT_MULTIPLE} from {INPUT_MULTIPLE} to {LONGEST}");
-            ensure!([width, height].iter().all(fits), "--size {width} {height}: {wanted}");
             let said =
                 format!("pixels [N, 3, {height}, {width}] and sizes [N, 2] to boxes, scores, classes and counts");
             (OnnxOutputs::Boxes { size: [height, width] }, said)

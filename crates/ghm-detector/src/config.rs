@@ -105,7 +105,7 @@ pub struct ModelConfig {
     pub norm_epsilon: f64,
     /// Stages without gradient, stem included: 0 none, 1 the stem and stage 1, ... 4 the whole backbone.
     pub frozen_stages: usize,
-    /// Backbone weights to start from: a safetensors file with torchvision's names.
+    /// Weights to start from: a classifier's or a detector's, as [`crate::load_weights`] takes them.
     pub weights: Option<PathBuf>,
     /// What activations are.
     pub precision: Precision,

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::NormKind;
 use crate::norm::Norm;
-use crate::onnx::graph::{Graph, Strides, Value};
+use crate::onnx::graph::{Graph, Value};
 use crate::onnx::numbers;
 use crate::part::{Sketch, Work};
 
@@ -77,10 +77,6 @@ impl ConvShape {
         ConvSpec { stride: self.stride, padding: self.kernel / 2, groups: self.groups }
     }
 
-    fn strides(self) -> Strides {
-        Strides { stride: self.stride, padding: self.kernel / 2, groups: self.groups }
-    }
-
     /// What becomes of a map; what it takes is added to `work`.
     fn sketch(self, map: Sketch, weight: &Param<Tensor<4>>, work: &mut Work) -> Sketch {
         let trained = weight.val().is_require_grad();
@@ -130,7 +126,7 @@ impl Conv {
     /// [`Conv::forward`] without a residual, in a graph.
     pub(crate) fn trace(&self, graph: &mut Graph, x: &Value, activation: Activation) -> Value {
         let (weight, bias) = (numbers(self.weight.val()), self.bias.as_ref().map(|bias| numbers(bias.val())));
-        let y = graph.conv(x, (&weight, self.shape.weight_shape()), bias.as_deref(), self.shape.strides());
+        let y = graph.conv(x, (&weight, self.shape.weight_shape()), bias.as_deref(), self.shape.spec());
         graph.activated(y, activation)
     }
 
@@ -191,10 +187,10 @@ impl ConvNorm {
                 for (filter, scale) in weight.chunks_mut(of_output.max(1)).zip(numbers(scale)) {
                     filter.iter_mut().for_each(|number| *number *= scale);
                 }
-                graph.conv(x, (&weight, shape), Some(&numbers(shift)), self.shape.strides())
+                graph.conv(x, (&weight, shape), Some(&numbers(shift)), self.shape.spec())
             }
             None => {
-                let y = graph.conv(x, (&weight, shape), None, self.shape.strides());
+                let y = graph.conv(x, (&weight, shape), None, self.shape.spec());
                 self.norm.trace(graph, &y)
             }
         };

@@ -45,7 +45,10 @@ pub fn to_onnx(
     let mut graph = Graph::default();
     let sides = match outputs {
         OnnxOutputs::Heads => [any("height"), any("width")],
-        OnnxOutputs::Boxes { size } => size.map(side),
+        OnnxOutputs::Boxes { size } => {
+            expect_multiple(size)?;
+            size.map(side)
+        }
     };
     let [height, width] = sides;
     let pixels = graph.input("pixels", vec![any("batch"), side(3), height, width]);
@@ -59,7 +62,6 @@ pub fn to_onnx(
             }
         }
         OnnxOutputs::Boxes { size } => {
-            expect_multiple(size)?;
             boxes::trace(&mut graph, (config, classes), levels, &network.maps(size));
         }
     }

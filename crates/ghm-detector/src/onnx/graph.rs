@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 
-use ghm_conv::Activation;
+use ghm_conv::{Activation, ConvSpec};
 
 use super::proto::{self, Attribute, Dimension, Node, Side, attribute_type, data_type};
 
@@ -23,14 +23,6 @@ pub struct Graph {
     places: HashMap<(i32, Vec<i64>, u64), Vec<usize>>,
     inputs: Vec<proto::ValueInfo>,
     outputs: Vec<proto::ValueInfo>,
-}
-
-/// Steps, padding and groups of a convolution.
-#[derive(Clone, Copy, Debug)]
-pub struct Strides {
-    pub stride: usize,
-    pub padding: usize,
-    pub groups: usize,
 }
 
 /// A side of an input or output.
@@ -140,17 +132,17 @@ impl Graph {
     }
 
     /// `x [N, I, H, W]` with `weight [O, I / groups, K, K]` and `bias [O]`.
-    pub fn conv(&mut self, x: &Value, weight: (&[f32], [usize; 4]), bias: Option<&[f32]>, strides: Strides) -> Value {
+    pub fn conv(&mut self, x: &Value, weight: (&[f32], [usize; 4]), bias: Option<&[f32]>, spec: ConvSpec) -> Value {
         let (values, shape) = weight;
         let weight = self.floats(values, &shape);
         let bias = bias.map(|bias| self.floats(bias, &[bias.len()]));
         let inputs: Vec<&Value> = [x, &weight].into_iter().chain(&bias).collect();
-        let (pad, kernel) = (strides.padding as i64, shape[2] as i64);
+        let (pad, kernel) = (spec.padding as i64, shape[2] as i64);
         let attributes = vec![
             integers("kernel_shape", &[kernel; 2]),
-            integers("strides", &[strides.stride as i64; 2]),
+            integers("strides", &[spec.stride as i64; 2]),
             integers("pads", &[pad; 4]),
-            integer("group", strides.groups as i64),
+            integer("group", spec.groups as i64),
         ];
         self.add("Conv", &inputs, attributes)
     }
