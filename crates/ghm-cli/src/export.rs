@@ -58,7 +58,8 @@ fn outputs(arguments: &ExportArguments) -> Result<Option<Form>> {
             let fits = |side: &usize| (1..=LONGEST).contains(side) && side.is_multiple_of(INPUT_MULTIPLE);
             let size = arguments.size.as_deref().unwrap_or_default();
             let wanted = format!("give two multiples of {INPUT_MULTIPLE} from {INPUT_MULTIPLE} to {LONGEST}");
-            ensure!(size.iter().all(fits), "--size {size:?}: {wanted}");
+            let given: Vec<String> = size.iter().map(ToString::to_string).collect();
+            ensure!(size.iter().all(fits), "--size {}: {wanted}", given.join(" "));
             Ok(Some(Form::Boxes))
         }
     }
