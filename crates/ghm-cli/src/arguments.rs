@@ -52,7 +52,7 @@ pub struct DemoArguments {
 /// `ghm weights`.
 #[derive(Debug, Args)]
 pub struct WeightsArguments {
-    /// A .safetensors or .pth file
+    /// A .safetensors, .pth or .pkl file
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Every tensor too: its name in the file, its shape, its place in the network
@@ -116,7 +116,7 @@ pub struct EvalArguments {
 /// The network that is looked through.
 #[derive(Debug, Args)]
 pub struct ModelArguments {
-    /// A run directory, or a file of weights: .safetensors or .pth, of ghm, torchvision, mmdetection or Detectron2
+    /// A run directory, or a file of weights: .safetensors, .pth or .pkl, of ghm, torchvision, mmdetection or Detectron2
     #[arg(value_name = "RUN|WEIGHTS")]
     pub model: PathBuf,
     /// For a file of weights: the recipe of its network and input [default: what the file says and shows, else the published

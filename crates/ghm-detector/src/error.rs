@@ -33,7 +33,7 @@ pub enum DetectorError {
         source: std::io::Error,
     },
     /// The file that a network should start from cannot be read.
-    #[error("model.weights = {}: {source}; give a .safetensors or .pth file of a ResNet or a RetinaNet", path.display())]
+    #[error("model.weights = {}: {source}; give a .safetensors, .pth or .pkl file of a ResNet or a RetinaNet", path.display())]
     Weights {
         /// The file.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum DetectorError {
         source: std::io::Error,
     },
     /// A file is not one of weights, or of none that a detector could use.
-    #[error("{}: no weights: {reason}; give a .safetensors or .pth file of a ResNet or a RetinaNet", path.display())]
+    #[error("{}: no weights: {reason}; give a .safetensors, .pth or .pkl file of a ResNet or a RetinaNet", path.display())]
     NotWeights {
         /// The file.
         path: PathBuf,

@@ -20,6 +20,7 @@ use shapes::Shapes;
 mod file;
 mod inspect;
 mod layout;
+mod numpy;
 mod settings;
 mod shapes;
 
@@ -58,7 +59,7 @@ impl fmt::Display for WeightsReport {
 }
 
 /// Loads what another network learned: a classifier's backbone, or a whole RetinaNet, of torchvision, mmdetection,
-/// Detectron2 or ghm, from safetensors or from what `torch.save` writes.
+/// Detectron2, caffe2 or ghm, from safetensors, from what `torch.save` writes or from a pickle of numpy's arrays.
 ///
 /// The last layer of a detector with another number of classes stays fresh. Anything else that is missing, unexpected or of
 /// another shape is an error that lists all of it, and nothing is loaded then. A file whose metadata name a `style` other
@@ -86,15 +87,12 @@ fn expect_known(file: &WeightsFile) -> Result<Layout, DetectorError> {
     }
     let some: Vec<&str> = file.names().take(3).collect();
     if some.is_empty() {
-        let reason =
-            "it holds no tensors; numpy arrays, as in Detectron2's .pkl files, are not read: save the model's \
-                      state_dict with torch.save"
-                .to_owned();
+        let reason = "it holds no tensors; of numpy's arrays only those of a .pkl file are read".to_owned();
         return Err(DetectorError::NotWeights { path: file.path().into(), reason });
     }
     let reason = format!(
         "its names are those of no known network (the first: {}); known are classifiers and RetinaNets of torchvision, \
-         RetinaNets of mmdetection and Detectron2, and ghm's own",
+         RetinaNets of mmdetection and Detectron2, backbones of caffe2, and ghm's own",
         some.join(", ")
     );
     Err(DetectorError::NotWeights { path: file.path().into(), reason })
@@ -445,5 +443,47 @@ mod tests {
             assert!(message.contains(expected), "{message}");
         }
         assert_eq!(message.matches("neck.fpn_convs.3.conv.weight").count(), 1, "{message}");
+    }
+
+    /// A dictionary of arrays by protocol 2, as Detectron wrote them.
+    fn pickled(arrays: &[(String, NamedTensor)]) -> Vec<u8> {
+        let text = |text: &str| [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
+        let mut bytes = b"\x80\x02}(".to_vec();
+        for (name, tensor) in arrays {
+            let values: Vec<u8> = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let shape: Vec<u8> =
+                tensor.shape.iter().flat_map(|side| [b"J", &(*side as u32).to_le_bytes()[..]].concat()).collect();
+            bytes.extend(text(name));
+            bytes.extend(b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01(");
+            bytes.extend([&shape[..], b"tcnumpy\ndtype\nU\x02f4\x85R(K\x03U\x01<tb\x89T"].concat());
+            bytes.extend([&(values.len() as u32).to_le_bytes()[..], &values, b"tb"].concat());
+        }
+        bytes.extend(b"u.");
+        bytes
+    }
+
+    #[test]
+    fn a_backbone_of_detectron_is_read_from_its_pickle_with_its_norms_folded() {
+        let named = |t: NamedTensor| Some((Layout::Caffe2.names(&t.name).into_iter().next()?, t));
+        let mut arrays: Vec<(String, NamedTensor)> = named_tensors(&network(3)).into_iter().filter_map(named).collect();
+        let stem = arrays[0].1.clone();
+        arrays.push(("conv1_w_momentum".to_owned(), stem.clone()));
+        arrays.push(("fc1000_w".to_owned(), stem));
+        let (_folder, path) = write("R-18.pkl", &pickled(&arrays));
+        let (loaded, report) = load_weights(network(5), &path, &small()).unwrap();
+        assert_eq!((report.layout, report.loaded), (Layout::Caffe2, arrays.len() - 2));
+        assert_eq!(report.unused, ["conv1_w_momentum", "fc1000_w"]);
+        assert_eq!(report.advice, ["model.style=caffe"]);
+        for (loaded, (fresh, expected)) in named_tensors(&loaded)
+            .into_iter()
+            .zip(named_tensors(&network(5)).into_iter().zip(named_tensors(&network(3))))
+        {
+            let from_file = loaded.name.starts_with("backbone.");
+            assert_eq!(loaded.values, if from_file { expected } else { fresh }.values, "{}", loaded.name);
+        }
+        arrays.remove(0);
+        let (_folder, path) = write("R-18.pkl", &pickled(&arrays));
+        let message = load_weights(network(5), &path, &small()).unwrap_err().to_string();
+        assert!(message.contains("conv1_w: missing"), "{message}");
     }
 }

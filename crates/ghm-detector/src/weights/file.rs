@@ -11,6 +11,7 @@ use pytorch_reader::PytorchReader;
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde_json::{Value, json};
 
+use super::numpy;
 use crate::DetectorError;
 use crate::config::{ModelConfig, Style};
 
@@ -18,7 +19,7 @@ use crate::config::{ModelConfig, Style};
 pub const DESCRIPTION: &str = "ghm";
 
 /// Under what checkpoints keep their weights; what else lies beside it, as an optimiser's history, is left out.
-const WRAPPERS: [&str; 4] = ["state_dict.", "model_state_dict.", "model.", "module."];
+const WRAPPERS: [&str; 5] = ["state_dict.", "model_state_dict.", "model.", "module.", "blobs."];
 
 /// Where a tape archive says that it is one, and so how much of a file tells its kind.
 const TAR: Range<usize> = 257..262;
@@ -26,6 +27,9 @@ const LONGEST_START: u64 = TAR.end as u64;
 
 /// Bytes that all tensors together may claim for each byte of their file: some share their storage.
 const MOST_CLAIMED: u64 = 2;
+
+/// How a pickle starts.
+const PICKLE: u8 = 0x80;
 
 /// The longest header that safetensors allows.
 const LONGEST_HEADER: u64 = 100_000_000;
@@ -48,6 +52,7 @@ struct Stored {
 enum Place {
     Bytes(Range<usize>, Dtype),
     Torch(pytorch_reader::Tensor),
+    Numpy(numpy::Array),
 }
 
 impl WeightsFile {
@@ -92,6 +97,8 @@ impl WeightsFile {
             let reason =
                 "a checkpoint of PyTorch before 0.1.10, which is not read: load it in PyTorch and save it anew";
             Err(not_weights(path, reason.to_owned()))
+        } else if start[0] == PICKLE && path.extension().is_some_and(|extension| extension == "pkl") {
+            Self::numpy(path)?.map_or_else(|| Self::torch(path), Ok)
         } else {
             Self::torch(path)
         }
@@ -113,6 +120,18 @@ impl WeightsFile {
         let tensors = info.tensors().into_iter().map(stored).collect();
         let metadata = info.metadata().clone().unwrap_or_default();
         Ok(Self { path: path.into(), bytes, tensors, metadata })
+    }
+
+    /// A pickle of numpy's arrays; `None` where it holds none.
+    fn numpy(path: &Path) -> Result<Option<Self>, DetectorError> {
+        let bytes = std::fs::read(path).map_err(|source| DetectorError::Io { path: path.into(), source })?;
+        let arrays = numpy::arrays(&bytes).map_err(|reason| not_weights(path, reason))?;
+        let stored = |(name, array): (String, numpy::Array)| {
+            (name, Stored { shape: array.shape.clone(), place: Place::Numpy(array) })
+        };
+        let tensors = unwrapped(arrays.into_iter().map(stored).collect());
+        let file = Self { path: path.into(), bytes: Vec::new(), tensors, metadata: HashMap::new() };
+        Ok((!file.tensors.is_empty()).then_some(file))
     }
 
     fn torch(path: &Path) -> Result<Self, DetectorError> {
@@ -166,6 +185,7 @@ impl WeightsFile {
                 let bytes = tensor.read().map_err(|error| refuse(error.to_string()))?;
                 (bytes.into(), of_torch(tensor.dtype()))
             }
+            Place::Numpy(array) => (std::borrow::Cow::from(&array.bytes[..]), of_numpy(&array.dtype)),
         };
         let number =
             number.map_err(|found| refuse(format!("tensor {name} holds {found}; floating point is needed")))?;
@@ -238,6 +258,15 @@ fn of_torch(dtype: pytorch_reader::DType) -> Result<Number, String> {
     }
 }
 
+fn of_numpy(dtype: &str) -> Result<Number, String> {
+    match dtype {
+        "<f8" => Ok(Number::F64),
+        "<f4" => Ok(Number::F32),
+        "<f2" => Ok(Number::F16),
+        other => Err(other.to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,6 +292,16 @@ mod tests {
             assert!(message.contains("num_batches_tracked holds I64"), "{message}");
             assert!(file.values("absent").is_err() && file.shape("absent").is_none());
         }
+    }
+
+    #[test]
+    fn a_pickle_of_arrays_is_read_without_its_wrapper() {
+        let name = "../../fixtures/retinanet/arrays_4.pkl";
+        let file = WeightsFile::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+        assert_eq!(file.names().collect::<Vec<_>>(), ["conv1_b", "conv1_w", "half", "steps"]);
+        assert_eq!(file.values("conv1_w").unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0, 200.5]);
+        assert_eq!((file.values("conv1_b").unwrap(), file.values("half").unwrap()), (vec![0.1], vec![0.5]));
+        assert!(file.values("steps").unwrap_err().to_string().contains("steps holds <i8"));
     }
 
     #[test]

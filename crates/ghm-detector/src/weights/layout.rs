@@ -20,6 +20,8 @@ pub enum Layout {
     Mmdetection,
     /// Detectron2's RetinaNet.
     Detectron2,
+    /// A classifier or a detector's backbone of caffe2, as in Detectron.
+    Caffe2,
 }
 
 impl Layout {
@@ -33,6 +35,7 @@ impl Layout {
             ("head.cls_score.weight", Self::Detectron2),
             ("conv1.weight", Self::TorchvisionClassifier),
             ("backbone.conv1.weight", Self::PrefixedClassifier),
+            ("res_conv1_bn_s", Self::Caffe2),
         ]
         .into_iter()
         .find_map(|(name, layout)| has(name).then_some(layout))
@@ -47,6 +50,7 @@ impl Layout {
             Self::TorchvisionRetinaNet => "torchvision RetinaNet",
             Self::Mmdetection => "mmdetection RetinaNet",
             Self::Detectron2 => "Detectron2 RetinaNet",
+            Self::Caffe2 => "caffe2 backbone",
         }
     }
 
@@ -61,6 +65,7 @@ impl Layout {
                 Self::TorchvisionRetinaNet => format!("backbone.body.{name}"),
                 Self::Mmdetection | Self::PrefixedClassifier => format!("backbone.{name}"),
                 Self::Detectron2 => detectron2_backbone(&name),
+                Self::Caffe2 => return caffe2_backbone(&name),
                 Self::Ghm | Self::TorchvisionClassifier => name,
             }];
         }
@@ -69,7 +74,7 @@ impl Layout {
             Self::TorchvisionRetinaNet => torchvision_rest(&parts),
             Self::Mmdetection => mmdetection_rest(&parts),
             Self::Detectron2 => detectron2_rest(&parts),
-            Self::Ghm | Self::TorchvisionClassifier | Self::PrefixedClassifier => Vec::new(),
+            Self::Ghm | Self::TorchvisionClassifier | Self::PrefixedClassifier | Self::Caffe2 => Vec::new(),
         }
     }
 
@@ -82,6 +87,9 @@ impl Layout {
             || (self == Self::PrefixedClassifier && !theirs.starts_with("backbone."))
             // The edges and averages of GHM's densities, which mmdetection keeps with the weights.
             || (self == Self::Mmdetection && theirs.starts_with("bbox_head.loss_"))
+            // The rest of a classifier or detector; the authors' ResNet-50 has a bias before its first norm, which Detectron leaves out too.
+            || (self == Self::Caffe2 && !theirs.starts_with("res") && theirs != "conv1_w")
+            || (self == Self::Caffe2 && theirs.ends_with("_momentum"))
             || (self == Self::Detectron2 && (theirs.starts_with("pixel_") || theirs.contains("anchor_generator")))
     }
 
@@ -91,6 +99,7 @@ impl Layout {
             Self::TorchvisionRetinaNet => (true, Rounding::Torchvision, Style::Pytorch),
             // Its ResNets stride on the first 1x1 and see BGR, but for those that were set otherwise.
             Self::Detectron2 => (true, Rounding::None, Style::Caffe),
+            Self::Caffe2 => (config.extra_relu, config.anchors.rounding, Style::Caffe),
             // Nor is its version.
             Self::Mmdetection if config.anchors.rounding == Rounding::Mmdetection1 => {
                 (false, Rounding::Mmdetection1, config.style)
@@ -163,6 +172,38 @@ fn detectron2_backbone(torchvision: &str) -> String {
     format!("backbone.bottom_up.{normed}")
 }
 
+/// `layer1.0.bn2.bias` as `res2_0_branch2b_bn_b`; none for statistics, which are in the scales and offsets.
+fn caffe2_backbone(torchvision: &str) -> Vec<String> {
+    let parts: Vec<&str> = torchvision.split('.').collect();
+    let (place, layer, field) = match parts[..] {
+        [layer, field] => ("res".to_owned(), layer, field),
+        [stage, block, "downsample", layer, field] => (caffe2_block(stage, block), layer, field),
+        [stage, block, layer, field] => (caffe2_block(stage, block), layer, field),
+        _ => return Vec::new(),
+    };
+    let branch = match layer.trim_start_matches("conv").trim_start_matches("bn") {
+        _ if place == "res" => "conv1",
+        "1" if layer.len() > 1 => "branch2a",
+        "2" => "branch2b",
+        "3" => "branch2c",
+        _ => "branch1",
+    };
+    let is_norm = layer.starts_with("bn") || layer == "1";
+    match (is_norm, field) {
+        (false, "weight") if place == "res" => vec!["conv1_w".to_owned()],
+        (false, "weight") => vec![format!("{place}_{branch}_w")],
+        (true, "weight") => vec![format!("{place}_{branch}_bn_s")],
+        (true, "bias") => vec![format!("{place}_{branch}_bn_b")],
+        _ => Vec::new(),
+    }
+}
+
+/// `layer1`, `0` as `res2_0`.
+fn caffe2_block(layer: &str, block: &str) -> String {
+    let stage: usize = layer.trim_start_matches("layer").parse().unwrap_or(0);
+    format!("res{}_{block}", stage + 1)
+}
+
 fn detectron2_rest(parts: &[&str]) -> Vec<String> {
     let level = |index: &str| index.parse::<usize>().unwrap_or(0) + 3;
     let short = |part: &str| if part == "classification" { "cls" } else { "bbox" };
@@ -197,7 +238,9 @@ mod tests {
 
     #[test]
     fn names_of_every_part_are_those_of_the_libraries() {
-        use Layout::{Detectron2, Mmdetection, PrefixedClassifier, TorchvisionClassifier, TorchvisionRetinaNet};
+        use Layout::{
+            Caffe2, Detectron2, Mmdetection, PrefixedClassifier, TorchvisionClassifier, TorchvisionRetinaNet,
+        };
         for (layout, ours, theirs) in [
             (TorchvisionClassifier, "backbone.stem.weight", "conv1.weight"),
             (PrefixedClassifier, "backbone.stages.0.0.conv2.norm.bias", "backbone.layer1.0.bn2.bias"),
@@ -212,6 +255,12 @@ mod tests {
             (Mmdetection, "fpn.p7.bias", "neck.fpn_convs.4.conv.bias"),
             (Mmdetection, "regression.tower.0.bias", "bbox_head.reg_convs.0.conv.bias"),
             (Mmdetection, "classification.output.weight", "bbox_head.retina_cls.weight"),
+            (Caffe2, "backbone.stem.weight", "conv1_w"),
+            (Caffe2, "backbone.stem.norm.bias", "res_conv1_bn_b"),
+            (Caffe2, "backbone.stages.0.0.downsample.weight", "res2_0_branch1_w"),
+            (Caffe2, "backbone.stages.0.0.downsample.norm.weight", "res2_0_branch1_bn_s"),
+            (Caffe2, "backbone.stages.2.5.conv1.weight", "res4_5_branch2a_w"),
+            (Caffe2, "backbone.stages.2.5.conv3.norm.bias", "res4_5_branch2c_bn_b"),
             (Detectron2, "backbone.stem.norm.weight", "backbone.bottom_up.stem.conv1.norm.weight"),
             (Detectron2, "backbone.stages.1.0.downsample.weight", "backbone.bottom_up.res3.0.shortcut.weight"),
             (Detectron2, "backbone.stages.2.5.conv3.norm.bias", "backbone.bottom_up.res4.5.conv3.norm.bias"),
@@ -244,6 +293,9 @@ mod tests {
             (Layout::Mmdetection, "bbox_head.loss_cls.edges"),
             (Layout::Mmdetection, "bbox_head.loss_bbox.acc_sum"),
             (Layout::Detectron2, "pixel_mean"),
+            (Layout::Caffe2, "fc1000_w"),
+            (Layout::Caffe2, "res2_0_branch1_w_momentum"),
+            (Layout::Caffe2, "retnet_cls_pred_fpn3_w"),
             (Layout::Detectron2, "anchor_generator.cell_anchors.0"),
             (Layout::TorchvisionClassifier, "fc.weight"),
             (Layout::TorchvisionRetinaNet, "backbone.body.bn1.num_batches_tracked"),
@@ -251,6 +303,7 @@ mod tests {
             assert!(layout.is_unused(name), "{name}");
         }
         assert!(!Layout::Mmdetection.is_unused("bbox_head.retina_cls.weight"));
+        assert!(!Layout::Caffe2.is_unused("res2_0_branch1_w"));
     }
 
     #[test]
