@@ -18,6 +18,8 @@ pub struct Arguments {
 pub enum Verb {
     /// Synthetic scenes -> training -> evaluation -> pictures, seven to eight minutes on two cores
     Demo(DemoArguments),
+    /// Every defect of a data set, and its numbers; nothing is written
+    Check(CheckArguments),
     /// Train a detector by a recipe, or on a folder of labelled pictures
     Train(TrainArguments),
     /// COCO numbers of a run, or of two JSON files
@@ -47,6 +49,35 @@ pub struct DemoArguments {
     /// cpu, cuda, cuda:N or wgpu
     #[arg(long, default_value = "cpu")]
     pub device: String,
+}
+
+/// `ghm check`.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// A data set: a COCO JSON or folder, a VOC folder, a YOLO data.yaml
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    /// Changes of the recipe, as input.width=640
+    #[arg(value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// The recipe whose anchors and input size the boxes should fit [default: the built-in one]
+    #[arg(long, value_name = "RECIPE")]
+    pub recipe: Option<PathBuf>,
+    /// Kinds of findings that are fine here, as no-objects,similar-picture
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub allow: Vec<String>,
+    /// Two boxes of a picture are about one object above this IoU, 0 to 1
+    #[arg(long, value_name = "IOU", default_value_t = 0.8)]
+    pub duplicate_iou: f32,
+    /// Read the headers of pictures alone: no damage within them is found, no copies and no leaks
+    #[arg(long)]
+    pub headers: bool,
+    /// Print every finding [default: ten of each kind]
+    #[arg(long)]
+    pub all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `ghm weights`.

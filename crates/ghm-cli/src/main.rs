@@ -1,9 +1,10 @@
 //! The binary `ghm`: arguments in, one verb run, an exit code out.
 //!
-//! Results go to stdout, talk to stderr. Exit codes: 0 done, 1 pictures left out by `predict`, 2 failure, 130 stopped by Ctrl-C.
+//! Results go to stdout, talk to stderr. Exit codes: 0 done, 1 findings of `check` or pictures left out by `predict`, 2 failure, 130 stopped by Ctrl-C.
 
 mod arguments;
 mod bench;
+mod check;
 mod demo;
 mod dry_run;
 mod eval;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = std::panic::catch_unwind(|| match arguments.verb {
         Verb::Demo(demo) => demo::run(&demo),
+        Verb::Check(check) => check::run(&check),
         Verb::Train(train) => train::run(&train),
         Verb::Eval(eval) => eval::run(&eval),
         Verb::Predict(predict) => predict::run(&predict),

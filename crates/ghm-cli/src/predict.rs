@@ -111,6 +111,7 @@ fn dataset(predictor: &Predictor, paths: Vec<PathBuf>) -> (Dataset, Vec<String>)
     for (index, path) in paths.into_iter().enumerate() {
         match read_size(&path) {
             Ok((width, height)) => images.push(ImageRecord {
+                labels: PathBuf::new(),
                 id: index as u64 + 1,
                 file_name: path.display().to_string(),
                 path,

@@ -4,14 +4,21 @@ use std::io::{IsTerminal, Write};
 
 /// Lines of as many cells, the first column aligned to the left, the others to the right.
 pub fn aligned<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> String {
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; COLUMNS] = std::array::from_fn(width);
-    let line = |cells: &[String; COLUMNS]| {
-        let mut text = format!("{:<1$}", cells[0], widths[0]);
-        for (cell, width) in cells.iter().zip(&widths).skip(1) {
-            text += &format!("  {cell:>width$}");
-        }
-        text + "\n"
+    table(lines)
+}
+
+/// The same of any number of columns; lines may have fewer than the first.
+pub fn table<L: AsRef<[String]>>(lines: &[L]) -> String {
+    let columns = lines.first().map_or(0, |line| line.as_ref().len());
+    let width =
+        |column: usize| lines.iter().filter_map(|line| line.as_ref().get(column)).map(|c| c.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let line = |cells: &L| {
+        let aligned = cells.as_ref().iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("  {cell:>width$}"),
+        });
+        aligned.collect::<String>() + "\n"
     };
     lines.iter().map(line).collect()
 }

@@ -17,7 +17,7 @@ use crate::progress::Progress;
 use crate::samples::Samples;
 
 /// What a folder of labelled pictures is trained by when no recipe is given.
-const DEFAULT_RECIPE: &str = include_str!("../../../recipes/default.toml");
+pub const DEFAULT_RECIPE: &str = include_str!("../../../recipes/default.toml");
 
 /// Defects shown before a run.
 const FINDINGS_SHOWN: usize = 20;

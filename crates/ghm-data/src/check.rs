@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::{Category, Dataset, ImageRecord};
 use crate::error::DataError;
 use crate::finding::{Defect, Finding, FindingKind};
-use crate::header::read_size;
+use crate::header::{Upright, read_upright};
 
 /// What findings lead to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,28 +37,35 @@ pub fn check_findings(findings: &[Finding], on_bad: OnBad) -> Result<(), DataErr
 
 /// Compares the header of every picture with the size that the data set states, in parallel.
 ///
-/// Reads some hundred bytes of each file. Returns findings of the kinds [`FindingKind::UnreadablePicture`] and
-/// [`FindingKind::SizeMismatch`] in the order of the pictures; the record is the picture's file name.
+/// Reads some hundred bytes of each file. Returns findings of the kinds [`FindingKind::UnreadablePicture`],
+/// [`FindingKind::ExifRotation`] and [`FindingKind::SizeMismatch`] in the order of the pictures; the record is the picture's file name.
 pub fn check_pictures(dataset: &Dataset) -> Vec<Finding> {
     let check = |image: &ImageRecord| {
         let record = format!("image {}", image.id);
-        match read_size(&image.path) {
+        match read_upright(&image.path) {
             Err(error) => Some(unreadable(error).at(&image.path, record)),
-            Ok(size) if size == (image.width, image.height) => None,
-            Ok(size) => Some(size_mismatch((image.width, image.height), size).at(&image.path, record)),
+            Ok(upright) if upright.size == (image.width, image.height) => None,
+            Ok(upright) => Some(size_mismatch((image.width, image.height), upright).at(&image.path, record)),
         }
     };
     dataset.images.par_iter().filter_map(check).collect()
 }
 
-fn size_mismatch(stated: (u32, u32), found: (u32, u32)) -> Defect {
-    let remedy = if stated == (found.1, found.0) {
-        "width and height are swapped: the labels were made without the EXIF orientation; turn the picture and remove it"
-    } else {
-        "the picture was resized or replaced after labelling: restore it or correct the stated size and the boxes"
+fn size_mismatch(stated: (u32, u32), Upright { size: found, turned }: Upright) -> Defect {
+    let swapped = stated == (found.1, found.0);
+    let (kind, remedy) = match (swapped, turned) {
+        (true, true) => {
+            let remedy = "the labels were made without the EXIF orientation: turn the picture and remove it";
+            (FindingKind::ExifRotation, remedy)
+        }
+        (true, false) => (FindingKind::SizeMismatch, "width and height are swapped: correct the labels"),
+        (false, _) => {
+            let remedy = "the picture was resized or replaced after labelling: restore it or correct the stated size and the boxes";
+            (FindingKind::SizeMismatch, remedy)
+        }
     };
     let reason = format!("the labels state {}x{} pixels, the picture has {}x{}", stated.0, stated.1, found.0, found.1);
-    Defect::new(FindingKind::SizeMismatch, reason, remedy)
+    Defect::new(kind, reason, remedy)
 }
 
 /// The defect of a picture whose header cannot be read.
@@ -86,7 +93,8 @@ pub(crate) fn place_box(corners: [f64; 4], size: (u32, u32), written: &str) -> R
     let [x1, y1, x2, y2] = corners;
     let (width, height) = (f64::from(size.0), f64::from(size.1));
     let defect = |kind, what: &str| {
-        Err(Defect::new(kind, format!("box {written} {what}"), "left out; draw the box again or delete it"))
+        Err(Defect::new(kind, format!("box {written} {what}"), "left out; draw the box again or delete it")
+            .of_box(corners))
     };
     if !corners.iter().all(|v| v.is_finite()) {
         return defect(FindingKind::NotFinite, "is not finite");
@@ -116,7 +124,7 @@ pub(crate) fn place_box(corners: [f64; 4], size: (u32, u32), written: &str) -> R
     let beyond = (-x1).max(-y1).max(x2 - width).max(y2 - height);
     let partly_outside = (beyond > 1.0).then(|| {
         let reason = format!("box {written} sticks out of the picture of {}x{} pixels by {beyond:.1}", size.0, size.1);
-        Defect::new(FindingKind::PartlyOutside, reason, "clipped to the picture")
+        Defect::new(FindingKind::PartlyOutside, reason, "clipped to the picture").of_box(corners)
     });
     Ok(PlacedBox { bbox: clipped, partly_outside })
 }

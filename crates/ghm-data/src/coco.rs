@@ -85,12 +85,47 @@ struct Assembly<'a> {
     /// By image id: the index in `images`, `None` for a picture that is not on disk.
     index_of_image: HashMap<u64, Option<usize>>,
     findings: Vec<Finding>,
+    corners: Corners,
+}
+
+/// Whether the four numbers of boxes are corners after all.
+#[derive(Debug, Default)]
+struct Corners {
+    boxes: usize,
+    /// Of them, those that would be corners inside their picture.
+    fitting: usize,
+    /// Of them, those that stick out of it as they are.
+    outside: usize,
+}
+
+impl Corners {
+    /// Fewest boxes to go by, and the share of them that sticks out.
+    const FEWEST: usize = 5;
+    const OUTSIDE: usize = 5;
+
+    fn take(&mut self, [x, y, width, height]: [f64; 4], picture: (u32, u32)) {
+        let (right, bottom) = (f64::from(picture.0) + 1.0, f64::from(picture.1) + 1.0);
+        self.boxes += 1;
+        self.fitting += usize::from(x < width && y < height && width <= right && height <= bottom);
+        self.outside += usize::from(x + width > right || y + height > bottom);
+    }
+
+    fn are_meant(&self) -> bool {
+        self.boxes >= Self::FEWEST && self.fitting == self.boxes && self.outside * Self::OUTSIDE >= self.boxes
+    }
 }
 
 impl<'a> Assembly<'a> {
     fn new(json: &'a Path, categories: Vec<Category>) -> Self {
         let findings = duplicate_names(&categories, json);
-        Self { json, categories, images: Vec::new(), index_of_image: HashMap::new(), findings }
+        Self {
+            json,
+            categories,
+            images: Vec::new(),
+            index_of_image: HashMap::new(),
+            findings,
+            corners: Corners::default(),
+        }
     }
 
     fn place_images(&mut self, images: Vec<RawImage>, folders: &PictureFolders) {
@@ -111,6 +146,7 @@ impl<'a> Assembly<'a> {
                 id: image.id,
                 file_name: image.file_name,
                 path,
+                labels: self.json.to_path_buf(),
                 width: image.width,
                 height: image.height,
                 objects: Vec::new(),
@@ -156,10 +192,12 @@ impl<'a> Assembly<'a> {
         let Some(image) = place.and_then(|index| self.images.get_mut(index)) else { return Ok(None) };
         let [x, y, width, height] = annotation.xywh;
         let written = format!("{:?} (x, y, width, height)", annotation.xywh);
+        self.corners.take(annotation.xywh, (image.width, image.height));
         let placed = place_box([x, y, x + width, y + height], (image.width, image.height), &written)?;
         let stated = annotation.area.filter(|area| area.is_finite() && *area >= 0.0);
         image.objects.push(Object {
             annotation_id: annotation.id,
+            record: annotation.id,
             class_index,
             bbox_in_image: placed.bbox,
             ignored: annotation.ignored,
@@ -171,11 +209,21 @@ impl<'a> Assembly<'a> {
         Ok(placed.partly_outside.or(bad_area))
     }
 
-    fn finish(self, split: &str) -> Result<Loaded, DataError> {
+    fn finish(mut self, split: &str) -> Result<Loaded, DataError> {
+        if self.corners.are_meant() {
+            // One word for all of them.
+            self.findings.retain(|finding| finding.kind != FindingKind::PartlyOutside);
+            let Corners { boxes, outside, .. } = self.corners;
+            let reason = format!(
+                "{outside} of {boxes} boxes stick out of their pictures, and none would if its four numbers were corners"
+            );
+            let remedy = "COCO's bbox is [x, y, width, height]: write x2 - x1 and y2 - y1";
+            self.findings.push(Defect::new(FindingKind::CornersForSize, reason, remedy).at(self.json, "annotations"));
+        }
         if self.images.is_empty() {
             return Err(empty_split(self.json, split, &self.findings));
         }
         let dataset = Dataset { categories: self.categories, images: self.images };
-        Ok(Loaded { dataset, findings: self.findings })
+        Ok(Loaded { dataset, findings: self.findings, left_out: Vec::new() })
     }
 }

@@ -19,6 +19,9 @@ pub struct Category {
 pub struct Object {
     /// The file's own number for the annotation; numbered from 1 in reading order where the format has none.
     pub annotation_id: u64,
+    /// Where it stands in [`ImageRecord::labels`], as the format counts: COCO's annotation id, VOC's object from 1, YOLO's
+    /// line from 1.
+    pub record: u64,
     /// Index into [`Dataset::categories`], `0..C`; never background.
     pub class_index: usize,
     /// The box in pixels of the upright picture (after EXIF orientation).
@@ -38,6 +41,8 @@ pub struct ImageRecord {
     pub file_name: String,
     /// Where the picture lies.
     pub path: PathBuf,
+    /// The file that holds its labels, or would: COCO's JSON, VOC's XML, YOLO's text file.
+    pub labels: PathBuf,
     /// Width of the upright picture in pixels, as the data set states it or as the picture's header says.
     pub width: u32,
     /// Height of the upright picture in pixels.

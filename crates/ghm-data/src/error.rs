@@ -98,6 +98,8 @@ pub enum DataError {
         split: String,
         /// Why: nothing is listed, or the first finding of those that were left out.
         reason: String,
+        /// All of them.
+        findings: Vec<Finding>,
     },
     /// A file that is not a readable picture.
     #[error("{}: {reason} ({remedy})", .path.display())]

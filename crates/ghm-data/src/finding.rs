@@ -43,6 +43,58 @@ pub enum FindingKind {
     UnreadablePicture,
     /// A picture whose size is not the one its labels state.
     SizeMismatch,
+    /// Labels that state the size a picture has before its EXIF orientation turns it.
+    ExifRotation,
+    /// A picture whose pixels cannot be decoded to the end.
+    DamagedPixels,
+    /// A picture of another kind than its name ends in.
+    WrongEnding,
+    /// A box of COCO whose four numbers are corners, where width and height belong.
+    CornersForSize,
+    /// Boxes of COCO or VOC in shares of the picture, where pixels belong.
+    NormalisedBoxes,
+    /// COCO's `area` is larger than the box.
+    AreaTooLarge,
+    /// A box with a side of less than a few pixels.
+    TinyBox,
+    /// A box over almost all of its picture.
+    HugeBox,
+    /// A box many times as long as it is wide.
+    ExtremeShape,
+    /// A box that stands twice, of one class.
+    DuplicateBox,
+    /// Two boxes of one class about the same object.
+    NearDuplicateBox,
+    /// Two boxes of different classes about the same object.
+    ConflictingClasses,
+    /// A picture without any object.
+    NoObjects,
+    /// Many boxes for which the recipe has no anchor.
+    UnreachedBoxes,
+    /// A class without any object.
+    UnusedClass,
+    /// A class with objects in other splits and none in the training split.
+    UntrainedClass,
+    /// Two classes whose names differ by case, signs or a letter.
+    SimilarName,
+    /// A class name with signs that nobody sees, or spaces around it.
+    StrayName,
+    /// A class that stands for no object at all.
+    BackgroundClass,
+    /// One picture twice in a split.
+    IdenticalPicture,
+    /// Almost one picture twice in a split.
+    SimilarPicture,
+    /// A picture of one split that is in another too.
+    Leak,
+    /// A picture of one split that is almost one of another.
+    SimilarLeak,
+    /// One picture twice, with other labels.
+    ConflictingCopy,
+    /// A picture beside the others that no split lists.
+    OrphanPicture,
+    /// A label file beside the others that belongs to no picture.
+    OrphanLabels,
 }
 
 impl fmt::Display for FindingKind {
@@ -64,12 +116,38 @@ impl fmt::Display for FindingKind {
             Self::MissingPicture => "missing picture",
             Self::UnreadablePicture => "unreadable picture",
             Self::SizeMismatch => "size mismatch",
+            Self::ExifRotation => "EXIF rotation",
+            Self::DamagedPixels => "damaged pixels",
+            Self::WrongEnding => "wrong ending",
+            Self::CornersForSize => "corners for size",
+            Self::NormalisedBoxes => "normalised boxes",
+            Self::AreaTooLarge => "area too large",
+            Self::TinyBox => "tiny box",
+            Self::HugeBox => "huge box",
+            Self::ExtremeShape => "extreme shape",
+            Self::DuplicateBox => "duplicate box",
+            Self::NearDuplicateBox => "near-duplicate box",
+            Self::ConflictingClasses => "conflicting classes",
+            Self::NoObjects => "no objects",
+            Self::UnreachedBoxes => "unreached boxes",
+            Self::UnusedClass => "unused class",
+            Self::UntrainedClass => "untrained class",
+            Self::SimilarName => "similar name",
+            Self::StrayName => "stray name",
+            Self::BackgroundClass => "background class",
+            Self::IdenticalPicture => "identical picture",
+            Self::SimilarPicture => "similar picture",
+            Self::Leak => "leak",
+            Self::SimilarLeak => "similar leak",
+            Self::ConflictingCopy => "conflicting copy",
+            Self::OrphanPicture => "orphan picture",
+            Self::OrphanLabels => "orphan labels",
         })
     }
 }
 
 /// One defect of a data set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// What sort of defect.
     pub kind: FindingKind,
@@ -77,6 +155,9 @@ pub struct Finding {
     pub file: PathBuf,
     /// The record in that file: "annotation 17", "object 2", "line 3".
     pub record: String,
+    /// The box, where it is one that is wrong and its corners are numbers: `[x1, y1, x2, y2]` in pixels of the upright picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bbox: Option<[f64; 4]>,
     /// What is wrong, with the values.
     pub reason: String,
     /// What was done about it or what the user can do.
@@ -93,13 +174,19 @@ impl fmt::Display for Finding {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Defect {
     pub kind: FindingKind,
+    pub bbox: Option<[f64; 4]>,
     pub reason: String,
     pub remedy: String,
 }
 
 impl Defect {
     pub fn new(kind: FindingKind, reason: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into(), remedy: remedy.into() }
+        Self { kind, bbox: None, reason: reason.into(), remedy: remedy.into() }
+    }
+
+    /// The same, of this box.
+    pub fn of_box(self, corners: [f64; 4]) -> Self {
+        Self { bbox: corners.iter().all(|corner| corner.is_finite()).then_some(corners), ..self }
     }
 
     /// The defect as a finding of `record` in `file`.
@@ -108,6 +195,7 @@ impl Defect {
             kind: self.kind,
             file: file.to_path_buf(),
             record: record.into(),
+            bbox: self.bbox,
             reason: self.reason,
             remedy: self.remedy,
         }

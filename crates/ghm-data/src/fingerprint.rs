@@ -62,6 +62,7 @@ mod tests {
     fn dataset() -> Dataset {
         let object = Object {
             annotation_id: 1,
+            record: 1,
             class_index: 0,
             bbox_in_image: Bbox::new(1.0, 2.0, 3.0, 4.0),
             ignored: false,
@@ -71,6 +72,7 @@ mod tests {
             id: 1,
             file_name: "a.jpg".into(),
             path: "/here/a.jpg".into(),
+            labels: "/here/a.json".into(),
             width: 8,
             height: 8,
             objects: vec![object],

@@ -37,12 +37,26 @@ impl PictureKind {
 /// [`DataError::Io`] when the file cannot be read; [`DataError::Picture`] when it is empty, of another format, cut off
 /// within the header, or states a width or height of 0.
 pub fn read_size(path: &Path) -> Result<(u32, u32), DataError> {
+    read_upright(path).map(|upright| upright.size)
+}
+
+/// A picture's size, and whether it lies on its side until its EXIF orientation is heeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Upright {
+    /// Width and height of the upright picture.
+    pub size: (u32, u32),
+    /// Whether width and height are the other way about as stored.
+    pub turned: bool,
+}
+
+/// As [`read_size`].
+pub(crate) fn read_upright(path: &Path) -> Result<Upright, DataError> {
     let file = File::open(path).map_err(DataError::io(path, "open the picture"))?;
     let mut header = Header { bytes: BufReader::new(file), path };
     let mut first = Vec::new();
     header.bytes.by_ref().take(8).read_to_end(&mut first).map_err(DataError::io(path, "read the picture"))?;
-    let (width, height) = match PictureKind::of(&first) {
-        Some(PictureKind::Png) => header.png_size()?,
+    let Upright { size: (width, height), turned } = match PictureKind::of(&first) {
+        Some(PictureKind::Png) => Upright { size: header.png_size()?, turned: false },
         Some(PictureKind::Jpeg) => {
             let consumed = first.get(2..).unwrap_or_default();
             Header { bytes: consumed.chain(header.bytes), path }.jpeg_size()?
@@ -59,7 +73,7 @@ pub fn read_size(path: &Path) -> Result<(u32, u32), DataError> {
         let reason = format!("its header states {width}x{height} pixels");
         return Err(DataError::picture(path, reason, "save the picture again"));
     }
-    Ok((width, height))
+    Ok(Upright { size: (width, height), turned })
 }
 
 /// A picture file, read from the front.
@@ -79,7 +93,7 @@ impl<R: Read> Header<'_, R> {
     }
 
     /// Upright width and height; the two bytes of the start-of-image marker are consumed.
-    fn jpeg_size(&mut self) -> Result<(u32, u32), DataError> {
+    fn jpeg_size(&mut self) -> Result<Upright, DataError> {
         let mut turned = None;
         loop {
             let marker = self.marker()?;
@@ -99,7 +113,8 @@ impl<R: Read> Header<'_, R> {
                     let [_, h0, h1, w0, w1] = self.take::<5>()?;
                     let (width, height) =
                         (u32::from(u16::from_be_bytes([w0, w1])), u32::from(u16::from_be_bytes([h0, h1])));
-                    return Ok(if turned == Some(true) { (height, width) } else { (width, height) });
+                    let turned = turned == Some(true);
+                    return Ok(Upright { size: if turned { (height, width) } else { (width, height) }, turned });
                 }
                 0xe1 if turned.is_none() => {
                     let segment = self.segment(length)?;

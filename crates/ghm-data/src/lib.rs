@@ -6,6 +6,7 @@
 //! | `coco`, `voc`, `yolo` | one format each |
 //! | `dataset` | a split after checking, in one form for every format |
 //! | `finding`, `check` | defects, and what they lead to |
+//! | `survey` | everything that can be found wrong with a data set, and its numbers |
 //! | `fingerprint` | a data set's content as one string |
 //! | `header`, `decode`, `reduced`, `picture` | a file's size, kind and pixels |
 //! | `transform`, `augment`, `pipeline` | from a picture to network input, boxes alongside |
@@ -44,6 +45,7 @@ mod reduced;
 pub mod scenes;
 mod shield;
 mod source;
+mod survey;
 mod transform;
 mod voc;
 mod yolo;
@@ -65,4 +67,5 @@ pub use pixel_error::PixelError;
 pub use scenes::{SceneConfig, write_scenes};
 pub use shield::is_shielded;
 pub use source::{Format, Loaded, Source, open};
+pub use survey::{AnchorReach, ClassTally, SplitTally, Spread, Survey, SurveyConfig, survey};
 pub use transform::Transform;

@@ -30,6 +30,18 @@ pub enum Format {
     Yolo,
 }
 
+impl Format {
+    /// What [`crate::Object::record`] counts: `annotation 17`, `object 2`, `line 3`.
+    pub fn record(self, number: u64) -> String {
+        let what = match self {
+            Self::Coco => "annotation",
+            Self::Voc => "object",
+            Self::Yolo => "line",
+        };
+        format!("{what} {number}")
+    }
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -47,6 +59,8 @@ pub struct Loaded {
     pub dataset: Dataset,
     /// The defects in reading order; empty for a clean split.
     pub findings: Vec<Finding>,
+    /// Pictures that the split lists and that a finding left out, where they are there.
+    pub left_out: Vec<PathBuf>,
 }
 
 /// An opened data set, from which splits can be loaded.
@@ -231,5 +245,5 @@ pub(crate) fn empty_split(path: &Path, split: &str, findings: &[Finding]) -> Dat
         None => "none is listed".to_owned(),
         Some(first) => format!("{} finding(s), the first: {first}", findings.len()),
     };
-    DataError::EmptySplit { path: path.to_path_buf(), split: split.to_owned(), reason }
+    DataError::EmptySplit { path: path.to_path_buf(), split: split.to_owned(), reason, findings: findings.to_vec() }
 }

@@ -105,38 +105,41 @@ impl Folder {
         let xml = self.root.join(ANNOTATIONS).join(format!("{name}.xml"));
         let labels = match labels.get(name) {
             Some(Ok(labels)) => labels,
-            Some(Err(defect)) => return Entry::left_out(defect.clone().at(&xml, "file")),
+            Some(Err(defect)) => {
+                return Entry::left_out(defect.clone().at(&xml, "file")).without(self.picture(name, None));
+            }
             None => {
                 let reason = format!("`{name}` has no {}", xml.display());
                 let remedy = "left out; label the picture or take it off the list";
                 return Entry::left_out(
                     Defect::new(FindingKind::MissingLabels, reason, remedy).at(&listed.file, &listed.record),
-                );
+                )
+                .without(self.picture(name, None));
             }
         };
-        let Some(path) = self.picture(name, labels) else {
+        let Some(path) = self.picture(name, labels.filename.as_deref()) else {
             let reason = format!("no picture {name}.jpg, .png or other in {}", self.root.join(PICTURES).display());
             let defect = Defect::new(FindingKind::MissingPicture, reason, "left out; restore the picture");
             return Entry::left_out(defect.at(&xml, "file"));
         };
         let (width, height) = match labels.size.map_or_else(|| read_size(path), Ok) {
             Ok(size) => size,
-            Err(error) => return Entry::left_out(unreadable(error).at(path, "file")),
+            Err(error) => return Entry::left_out(unreadable(error).at(path, "file")).without(Some(path)),
         };
         let (objects, findings) = place_objects(&labels.objects, (width, height), class_of, &xml);
         let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let image = ImageRecord { id: 0, file_name, path: path.clone(), width, height, objects };
-        Entry { image: Some(image), findings, objects_listed: labels.objects.len() as u64 }
+        let image = ImageRecord { id: 0, file_name, path: path.to_path_buf(), labels: xml, width, height, objects };
+        Entry { image: Some(image), findings, left_out: None, objects_listed: labels.objects.len() as u64 }
     }
 
     /// The picture that goes by the name of the XML file; of several, the one that `<filename>` says, else by ending.
-    fn picture(&self, name: &str, labels: &Labels) -> Option<&PathBuf> {
+    fn picture(&self, name: &str, stated: Option<&str>) -> Option<&Path> {
         let candidates = self.pictures.get(name)?;
-        let stated =
-            candidates.iter().find(|path| path.file_name().and_then(|n| n.to_str()) == labels.filename.as_deref());
-        stated.or_else(|| {
+        let stated = candidates.iter().find(|path| path.file_name().and_then(|n| n.to_str()) == stated);
+        let by_ending = || {
             candidates.iter().min_by_key(|path| PICTURE_ENDINGS.iter().position(|ending| has_ending(path, &[ending])))
-        })
+        };
+        stated.or_else(by_ending).map(PathBuf::as_path)
     }
 }
 
@@ -158,7 +161,7 @@ fn place_objects(
         let outcome = object.as_ref().map_err(Clone::clone).and_then(|object| place_object(object, size, class_of));
         match outcome {
             Ok((mut object, note)) => {
-                object.annotation_id = number;
+                (object.annotation_id, object.record) = (number, number);
                 placed.push(object);
                 findings.extend(note.map(|defect| defect.at(xml, record)));
             }
@@ -183,6 +186,7 @@ fn place_object(
     };
     let object = Object {
         annotation_id: 0,
+        record: 0,
         class_index,
         bbox_in_image: placed.bbox,
         ignored: object.difficult,

@@ -50,40 +50,40 @@ fn entry(listed: &Listed, class_of: &HashMap<u64, usize>) -> Entry {
             let defect = Defect::new(FindingKind::MissingPicture, reason, "left out; restore it or delete the line");
             return Entry::left_out(defect.at(&listed.file, &listed.record));
         }
-        Err(error) => return Entry::left_out(unreadable(error).at(&listed.path, "file")),
+        Err(error) => return Entry::left_out(unreadable(error).at(&listed.path, "file")).without(Some(&listed.path)),
     };
     let label_file = label_path(&listed.path);
     let labels = match read_labels(&label_file) {
         Ok(labels) => labels,
-        Err(finding) => return Entry::left_out(finding),
+        Err(finding) => return Entry::left_out(*finding).without(Some(&listed.path)),
     };
     let (mut objects, mut findings) = (Vec::new(), Vec::new());
     for (number, (line, label)) in (1..).zip(&labels) {
         match label.as_ref().map_err(Clone::clone).and_then(|label| place_label(label, (width, height), class_of)) {
             Ok((object, note)) => {
-                objects.push(Object { annotation_id: number, ..object });
+                objects.push(Object { annotation_id: number, record: *line as u64, ..object });
                 findings.extend(note.map(|defect| defect.at(&label_file, format!("line {line}"))));
             }
             Err(defect) => findings.push(defect.at(&label_file, format!("line {line}"))),
         }
     }
     let (file_name, path) = (listed.file_name.clone(), listed.path.clone());
-    let image = ImageRecord { id: 0, file_name, path, width, height, objects };
-    Entry { image: Some(image), findings, objects_listed: labels.len() as u64 }
+    let image = ImageRecord { id: 0, file_name, path, labels: label_file, width, height, objects };
+    Entry { image: Some(image), findings, left_out: None, objects_listed: labels.len() as u64 }
 }
 
 /// The labels by their line; none where the file is missing.
-fn read_labels(file: &Path) -> Result<Lines, Finding> {
+fn read_labels(file: &Path) -> Result<Lines, Box<Finding>> {
     match text::read_possibly_empty(file) {
         Ok(content) => Ok(labels::parse(&content)),
         Err(DataError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(DataError::Malformed { record, reason, remedy, .. }) => {
             let remedy = format!("the picture is left out; {remedy}");
-            Err(Defect::new(FindingKind::UnreadableLabels, reason, remedy).at(file, record))
+            Err(Box::new(Defect::new(FindingKind::UnreadableLabels, reason, remedy).at(file, record)))
         }
         Err(error) => {
             let remedy = "the picture is left out; check the file and its permissions";
-            Err(Defect::new(FindingKind::UnreadableLabels, error.to_string(), remedy).at(file, "file"))
+            Err(Box::new(Defect::new(FindingKind::UnreadableLabels, error.to_string(), remedy).at(file, "file")))
         }
     }
 }
@@ -108,6 +108,7 @@ fn place_label(
     placed.partly_outside = placed.partly_outside.map(|defect| explain_pixels(defect, label));
     let object = Object {
         annotation_id: 0,
+        record: 0,
         class_index,
         bbox_in_image: placed.bbox,
         ignored: false,

@@ -5,6 +5,7 @@
 mod arrows;
 mod bad_input;
 mod bench;
+mod check;
 mod dry_run;
 mod export;
 mod formats;

@@ -32,6 +32,7 @@ impl Placed {
     pub(super) fn to_label(&self, annotation_id: u64) -> Object {
         Object {
             annotation_id,
+            record: annotation_id,
             class_index: self.kind.class_index(),
             bbox_in_image: self.bbox_in_image,
             ignored: false,

@@ -1,6 +1,6 @@
 //! Putting together the pictures of a format that numbers neither pictures nor objects.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Loaded, empty_split};
 use crate::dataset::{Category, Dataset, ImageRecord};
@@ -14,6 +14,8 @@ pub(crate) struct Entry {
     pub image: Option<ImageRecord>,
     /// Its defects.
     pub findings: Vec<Finding>,
+    /// The picture that a finding left out, where it is there.
+    pub left_out: Option<PathBuf>,
     /// How many objects its label file lists, the defective ones included.
     pub objects_listed: u64,
 }
@@ -22,6 +24,11 @@ impl Entry {
     /// A picture that is left out.
     pub fn left_out(finding: Finding) -> Self {
         Self { findings: vec![finding], ..Self::default() }
+    }
+
+    /// The same of one that is there.
+    pub fn without(self, picture: Option<&Path>) -> Self {
+        Self { left_out: picture.map(Path::to_path_buf), ..self }
     }
 }
 
@@ -37,7 +44,7 @@ pub(crate) fn assemble(
     (list, split): (&Path, &str),
     mut findings: Vec<Finding>,
 ) -> Result<Loaded, DataError> {
-    let (mut images, mut objects_before) = (Vec::with_capacity(entries.len()), 0);
+    let (mut images, mut left_out, mut objects_before) = (Vec::with_capacity(entries.len()), Vec::new(), 0);
     for (id, entry) in (1..).zip(entries) {
         if let Some(mut image) = entry.image {
             image.id = id;
@@ -48,9 +55,10 @@ pub(crate) fn assemble(
         }
         objects_before += entry.objects_listed;
         findings.extend(entry.findings);
+        left_out.extend(entry.left_out);
     }
     if images.is_empty() {
         return Err(empty_split(list, split, &findings));
     }
-    Ok(Loaded { dataset: Dataset { categories, images }, findings })
+    Ok(Loaded { dataset: Dataset { categories, images }, findings, left_out })
 }

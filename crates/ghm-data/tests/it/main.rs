@@ -1,5 +1,7 @@
 //! Integration tests of the data crate.
 
+mod folder;
 mod formats;
 mod pixels;
 mod scenes;
+mod survey;

@@ -34,7 +34,7 @@ fn painted(width: usize, height: usize, bbox: Bbox) -> Picture {
     Picture { width, height, pixels: pixels.collect() }
 }
 
-fn jpeg(
+pub fn jpeg(
     pixels: &[u8],
     size: (usize, usize),
     colour: ColorType,
@@ -47,7 +47,7 @@ fn jpeg(
     bytes
 }
 
-fn jpeg_of(picture: &Picture) -> Vec<u8> {
+pub fn jpeg_of(picture: &Picture) -> Vec<u8> {
     jpeg(&picture.pixels, (picture.width, picture.height), ColorType::Rgb, |_| ())
 }
 
@@ -61,12 +61,12 @@ fn png_bytes(samples: &[u8], size: (usize, usize), set: impl FnOnce(&mut png::En
     bytes
 }
 
-fn png_of(picture: &Picture) -> Vec<u8> {
+pub fn png_of(picture: &Picture) -> Vec<u8> {
     png_bytes(&picture.pixels, (picture.width, picture.height), |encoder| encoder.set_color(png::ColorType::Rgb))
 }
 
 /// EXIF of one field in little-endian TIFF: the orientation.
-fn exif_of(orientation: u16) -> Vec<u8> {
+pub fn exif_of(orientation: u16) -> Vec<u8> {
     let [low, high] = orientation.to_le_bytes();
     let mut tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
     tiff.extend([low, high, 0, 0, 0, 0, 0, 0]);
@@ -93,11 +93,26 @@ fn within(a: Bbox, b: Bbox, pixels: f32) -> bool {
 
 fn record(picture: &Picture, objects: Vec<Object>) -> ImageRecord {
     let (width, height) = (picture.width as u32, picture.height as u32);
-    ImageRecord { id: 1, file_name: "a.png".to_owned(), path: PathBuf::from("data/a.png"), width, height, objects }
+    ImageRecord {
+        id: 1,
+        file_name: "a.png".to_owned(),
+        path: PathBuf::from("data/a.png"),
+        labels: PathBuf::new(),
+        width,
+        height,
+        objects,
+    }
 }
 
 fn object(bbox: Bbox) -> Object {
-    Object { annotation_id: 11, class_index: 2, bbox_in_image: bbox, ignored: false, area: f64::from(bbox.area()) }
+    Object {
+        annotation_id: 11,
+        record: 11,
+        class_index: 2,
+        bbox_in_image: bbox,
+        ignored: false,
+        area: f64::from(bbox.area()),
+    }
 }
 
 /// Bytes as they are, so that tests see grey levels.
