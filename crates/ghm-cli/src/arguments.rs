@@ -20,6 +20,10 @@ pub enum Verb {
     Demo(DemoArguments),
     /// Every defect of a data set, and its numbers; nothing is written
     Check(CheckArguments),
+    /// A data set in another format
+    Convert(ConvertArguments),
+    /// A data set with known label noise, and its truth beside it
+    Corrupt(CorruptArguments),
     /// Train a detector by a recipe, or on a folder of labelled pictures
     Train(TrainArguments),
     /// COCO numbers of a run, or of two JSON files
@@ -78,6 +82,75 @@ pub struct CheckArguments {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `ghm convert`.
+#[derive(Debug, Args)]
+pub struct ConvertArguments {
+    /// A data set: a COCO JSON or folder, a VOC folder, a YOLO data.yaml
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    /// The new format
+    #[arg(long)]
+    pub to: DataFormat,
+    /// Where it goes; never overwritten
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// A split, or as train2017=train with a new name; may be given several times [default: all]
+    #[arg(long, value_name = "NAME[=NEW]")]
+    pub split: Vec<String>,
+    /// Links to the pictures in place of copies
+    #[arg(long)]
+    pub link: bool,
+}
+
+/// Formats of data sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum DataFormat {
+    /// COCO instances JSON
+    Coco,
+    /// Pascal VOC
+    Voc,
+    /// YOLO with a data.yaml
+    Yolo,
+}
+
+/// `ghm corrupt`.
+#[derive(Debug, Args)]
+pub struct CorruptArguments {
+    /// A data set: a COCO JSON or folder, a VOC folder, a YOLO data.yaml
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    /// Where it goes, as COCO; never overwritten
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Share of objects that lose their label, 0 to 1
+    #[arg(long, value_name = "R", default_value_t = 0.0)]
+    pub drop: f64,
+    /// Share of objects that get another class
+    #[arg(long, value_name = "R", default_value_t = 0.0)]
+    pub flip: f64,
+    /// Share of objects whose box is moved and scaled, to an IoU of 0.3 to 0.7 with the right one
+    #[arg(long, value_name = "R", default_value_t = 0.0)]
+    pub shift: f64,
+    /// Boxes about nothing for each object
+    #[arg(long, value_name = "R", default_value_t = 0.0)]
+    pub spawn: f64,
+    /// All four at one rate
+    #[arg(long, value_name = "R", conflicts_with_all = ["drop", "flip", "shift", "spawn"])]
+    pub mix: Option<f64>,
+    /// Which class is taken for which, as JSON: {"cat": {"dog": 3, "fox": 1}} [default: any other alike]
+    #[arg(long, value_name = "FILE")]
+    pub confusion: Option<PathBuf>,
+    /// The split whose labels are made wrong [default: the training split]; the others stay as they are
+    #[arg(long)]
+    pub split: Option<String>,
+    /// Seed
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Links to the pictures in place of copies
+    #[arg(long)]
+    pub link: bool,
 }
 
 /// `ghm weights`.

@@ -5,6 +5,8 @@
 mod arguments;
 mod bench;
 mod check;
+mod convert;
+mod corrupt;
 mod demo;
 mod dry_run;
 mod eval;
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
     let outcome = std::panic::catch_unwind(|| match arguments.verb {
         Verb::Demo(demo) => demo::run(&demo),
         Verb::Check(check) => check::run(&check),
+        Verb::Convert(convert) => convert::run(&convert),
+        Verb::Corrupt(corrupt) => corrupt::run(&corrupt),
         Verb::Train(train) => train::run(&train),
         Verb::Eval(eval) => eval::run(&eval),
         Verb::Predict(predict) => predict::run(&predict),

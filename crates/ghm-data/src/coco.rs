@@ -24,6 +24,7 @@ use record::{RawAnnotation, RawImage, Records};
 
 pub use classes::{coco_classes, coco_classes_by_number};
 pub(crate) use files::{SplitFile, find};
+pub(crate) use write::{shortest, xywh};
 pub use write::{to_coco_json, write_coco};
 
 /// Reads one split.

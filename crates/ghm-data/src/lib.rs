@@ -7,10 +7,12 @@
 //! | `dataset` | a split after checking, in one form for every format |
 //! | `finding`, `check` | defects, and what they lead to |
 //! | `survey` | everything that can be found wrong with a data set, and its numbers |
+//! | `write` | a data set as files of any format |
 //! | `fingerprint` | a data set's content as one string |
 //! | `header`, `decode`, `reduced`, `picture` | a file's size, kind and pixels |
 //! | `transform`, `augment`, `pipeline` | from a picture to network input, boxes alongside |
 //! | `order`, `loader` | which pictures make a batch; batches from threads |
+//! | `noise` | labels made wrong on purpose, with the truth written down |
 //! | [`scenes`] | synthetic scenes |
 //! | `error`, `pixel_error` | what can go wrong |
 //!
@@ -37,6 +39,7 @@ mod finding;
 mod fingerprint;
 mod header;
 mod loader;
+mod noise;
 mod order;
 mod picture;
 mod pipeline;
@@ -48,6 +51,7 @@ mod source;
 mod survey;
 mod transform;
 mod voc;
+mod write;
 mod yolo;
 
 pub use augment::AugmentConfig;
@@ -60,6 +64,7 @@ pub use finding::{Finding, FindingKind};
 pub use fingerprint::fingerprint;
 pub use header::{PictureKind, read_size};
 pub use loader::{Batch, EpochBatches, Loader, LoaderConfig, PixelForm, Pixels, Skipped};
+pub use noise::{Change, NoiseConfig, NoiseError, corrupt};
 pub use order::Order;
 pub use picture::Picture;
 pub use pipeline::{ColourOrder, NormaliseConfig, Pipeline, Range, ResizeConfig, ResizeMode, Sample};
@@ -69,3 +74,4 @@ pub use shield::is_shielded;
 pub use source::{Format, Loaded, Source, open};
 pub use survey::{AnchorReach, ClassTally, SplitTally, Spread, Survey, SurveyConfig, survey};
 pub use transform::Transform;
+pub use write::{Loss, Losses, Pictures, WrittenSplit, write_data_set};

@@ -6,6 +6,7 @@
 //! a box without size. Classes are sorted by name over all annotation files, so that every split agrees on them.
 
 mod lists;
+mod write;
 mod xml;
 
 use std::collections::{BTreeSet, HashMap};
@@ -21,11 +22,13 @@ use crate::finding::{Defect, Finding, FindingKind};
 use crate::header::read_size;
 use crate::source::{Entry, Loaded, PICTURE_ENDINGS, assemble, entries, has_ending};
 use lists::{Listed, Split};
+pub(crate) use write::write;
 use xml::{Labels, RawObject};
 
 /// The folder of the XML files.
 pub(crate) const ANNOTATIONS: &str = "Annotations";
-const PICTURES: &str = "JPEGImages";
+/// The folder of the pictures.
+pub(crate) const PICTURES: &str = "JPEGImages";
 
 /// The VOC folder that `root` is, or whose `Annotations` folder it is.
 pub(crate) fn find(root: &Path) -> Option<PathBuf> {

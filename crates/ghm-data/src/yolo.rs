@@ -6,6 +6,7 @@
 mod labels;
 mod listing;
 mod manifest;
+mod write;
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -23,6 +24,7 @@ use labels::{Lines, RawLabel};
 use listing::Listed;
 
 pub(crate) use manifest::{Manifest, find};
+pub(crate) use write::{expect_names, write};
 
 /// Reads one split.
 pub(crate) fn load(manifest: &Manifest, split: &str) -> Result<Loaded, DataError> {

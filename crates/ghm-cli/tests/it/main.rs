@@ -6,6 +6,7 @@ mod arrows;
 mod bad_input;
 mod bench;
 mod check;
+mod convert;
 mod dry_run;
 mod export;
 mod formats;

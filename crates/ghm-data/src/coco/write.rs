@@ -67,13 +67,13 @@ fn annotation(dataset: &Dataset, image: &ImageRecord, object: &Object) -> Value 
     })
 }
 
-fn xywh(bbox: Bbox) -> [f64; 4] {
+pub(crate) fn xywh(bbox: Bbox) -> [f64; 4] {
     let (x, y) = (shortest(bbox.x1), shortest(bbox.y1));
     [x, y, extent(x, bbox.x2), extent(y, bbox.y2)]
 }
 
 /// The double whose decimal digits are the fewest that name this single.
-fn shortest(value: f32) -> f64 {
+pub(crate) fn shortest(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::from(value))
 }
 

@@ -9,7 +9,7 @@ use crate::error::DataError;
 use crate::source::{entries, has_ending, text};
 
 /// The keys that name splits.
-const SPLITS: [&str; 3] = ["train", "val", "test"];
+pub(super) const SPLITS: [&str; 3] = ["train", "val", "test"];
 
 /// A checked `data.yaml`.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 mod folder;
 mod formats;
+mod noise;
 mod pixels;
 mod scenes;
 mod survey;

@@ -1,0 +1,99 @@
+//! `ghm corrupt`: known label noise.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use ghm_data::{Change, Format, NoiseConfig, Pictures, Source, corrupt, write_data_set};
+use serde_json::json;
+
+use crate::arguments::CorruptArguments;
+use crate::convert::{load, written};
+use crate::output::print;
+use crate::table::counted;
+
+/// The file of what was right.
+const TRUTH: &str = "truth.json";
+
+/// Runs the verb.
+pub fn run(arguments: &CorruptArguments) -> Result<ExitCode> {
+    let config = noise(arguments)?;
+    let source = ghm_data::open(&arguments.data)?;
+    let split = chosen(&source, arguments.split.as_deref())?;
+    let names: Vec<(String, String)> = source.splits().iter().map(|name| (name.clone(), name.clone())).collect();
+    let mut splits = load(&source, &names)?;
+    let mut changes = Vec::new();
+    for (name, dataset) in &mut splits {
+        if *name == split {
+            (*dataset, changes) = corrupt(dataset, &config)?;
+        }
+    }
+    let pictures = if arguments.link { Pictures::Linked } else { Pictures::Copied };
+    write_data_set(&written(&splits), Format::Coco, &arguments.out, pictures)?;
+    let truth =
+        json!({"data": std::path::absolute(source.root())?, "split": split, "noise": config, "changes": changes});
+    let path = arguments.out.join(TRUTH);
+    std::fs::write(&path, serde_json::to_string_pretty(&truth)? + "\n")
+        .with_context(|| format!("{}: cannot be written", path.display()))?;
+    print(&format!(
+        "{}: {} in `{split}`{}",
+        arguments.out.display(),
+        counted(changes.len(), "change"),
+        kinds(&changes)
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn noise(arguments: &CorruptArguments) -> Result<NoiseConfig> {
+    let CorruptArguments { drop, flip, shift, spawn, mix, seed, .. } = *arguments;
+    let mut config = match mix {
+        Some(rate) => NoiseConfig::mixed(rate, seed),
+        None => NoiseConfig { drop, flip, shift, spawn, confusion: None, seed },
+    };
+    config.validate()?;
+    if [config.drop, config.flip, config.shift, config.spawn].iter().all(|rate| *rate == 0.0) {
+        bail!("no label would be changed; give --drop, --flip, --shift or --spawn a rate, or --mix all of them");
+    }
+    config.confusion = arguments.confusion.as_deref().map(confusion).transpose()?;
+    Ok(config)
+}
+
+fn confusion(path: &Path) -> Result<BTreeMap<String, BTreeMap<String, f64>>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("{}: no confusions; write {{\"class\": {{\"taken for\": weight}}}}", path.display()))
+}
+
+/// The split whose labels are made wrong: the one that is named, or the only one for training.
+fn chosen(source: &Source, named: Option<&str>) -> Result<String> {
+    let known = source.splits();
+    match named {
+        Some(name) if known.iter().any(|split| split == name) => Ok(name.to_owned()),
+        Some(name) => bail!("--split {name}: there are: {}", known.join(", ")),
+        None => {
+            let mut training = known.iter().filter(|split| split.starts_with("train"));
+            let exact = known.iter().find(|split| *split == "train");
+            match (exact, training.next(), training.next()) {
+                (Some(split), ..) | (None, Some(split), None) => Ok(split.clone()),
+                _ if known.len() == 1 => Ok(known[0].clone()),
+                _ => bail!("which split? give --split, one of: {}", known.join(", ")),
+            }
+        }
+    }
+}
+
+fn kinds(changes: &[Change]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for change in changes {
+        let kind = match change {
+            Change::Drop { .. } => "drop",
+            Change::Flip { .. } => "flip",
+            Change::Shift { .. } => "shift",
+            Change::Spawn { .. } => "spawn",
+        };
+        *counts.entry(kind).or_default() += 1;
+    }
+    let counts: Vec<String> = counts.into_iter().map(|(kind, count)| counted(count, kind)).collect();
+    if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) }
+}
