@@ -30,6 +30,8 @@ pub enum Verb {
     Eval(EvalArguments),
     /// Boxes on pictures
     Predict(PredictArguments),
+    /// Labels that are probably wrong, the surest first
+    Audit(AuditArguments),
     /// A network for other software: ONNX, or weights for torchvision
     Export(ExportArguments),
     /// What a file of weights is: whose, of which network, with which settings to start from it
@@ -79,6 +81,29 @@ pub struct CheckArguments {
     /// Print every finding [default: ten of each kind]
     #[arg(long)]
     pub all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ghm audit`.
+#[derive(Debug, Args)]
+pub struct AuditArguments {
+    /// A run directory: the labels that it was trained on
+    #[arg(value_name = "RUN", required_unless_present_any = ["annotations", "detections"])]
+    pub run: Option<PathBuf>,
+    /// Without a run: the labels, as COCO JSON
+    #[arg(long, value_name = "GT.json", requires = "detections", conflicts_with = "run")]
+    pub annotations: Option<PathBuf>,
+    /// Without a run: what any network finds in their pictures, as COCO results JSON
+    #[arg(long, value_name = "DT.json", requires = "annotations", conflicts_with = "run")]
+    pub detections: Option<PathBuf>,
+    /// Where the list goes; never overwritten [default: RUN/audit, without a run audit, or the next free number of it]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Only what looks wrong by more than this, 0 to 1
+    #[arg(long, default_value_t = 0.2)]
+    pub least: f32,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -3,6 +3,7 @@
 //! Results go to stdout, talk to stderr. Exit codes: 0 done, 1 findings of `check` or pictures left out by `predict`, 2 failure, 130 stopped by Ctrl-C.
 
 mod arguments;
+mod audit;
 mod bench;
 mod check;
 mod convert;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Verb::Corrupt(corrupt) => corrupt::run(&corrupt),
         Verb::Train(train) => train::run(&train),
         Verb::Eval(eval) => eval::run(&eval),
+        Verb::Audit(audit) => audit::run(&audit),
         Verb::Predict(predict) => predict::run(&predict),
         Verb::Export(export) => export::run(&export),
         Verb::Weights(weights) => weights::run(&weights),

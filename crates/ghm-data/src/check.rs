@@ -58,7 +58,10 @@ fn size_mismatch(stated: (u32, u32), Upright { size: found, turned }: Upright) -
             let remedy = "the labels were made without the EXIF orientation: turn the picture and remove it";
             (FindingKind::ExifRotation, remedy)
         }
-        (true, false) => (FindingKind::SizeMismatch, "width and height are swapped: correct the labels"),
+        (true, false) => (
+            FindingKind::SizeMismatch,
+            "width and height are swapped: turn the picture, whose EXIF orientation may have been lost, or correct the labels",
+        ),
         (false, _) => {
             let remedy = "the picture was resized or replaced after labelling: restore it or correct the stated size and the boxes";
             (FindingKind::SizeMismatch, remedy)

@@ -15,29 +15,32 @@ use crate::retinanet::Output;
 /// Score threshold, the best candidates of each level, suppression per class and the limit are
 /// [`crate::PredictConfig`]'s.
 pub fn decode(config: &ModelConfig, output: Output, content_sizes: &[(usize, usize)]) -> Vec<Vec<Candidate>> {
-    let maps = output.maps;
-    let levels: Vec<Level> = output
-        .logits
-        .into_iter()
-        .zip(output.deltas)
-        .enumerate()
-        .map(|(level, (logits, deltas))| Level {
-            classes: logits.dims()[2],
-            count: maps[level][0] * maps[level][1] * config.anchors.per_cell(),
-            anchors: config.anchors.level(level, &maps),
-            logits: host(logits),
-            deltas: host(deltas),
-        })
-        .collect();
+    let levels = levels(config, &output);
+    drop(output);
+    let (score, most) = (config.predict.score, config.predict.candidates);
     content_sizes
         .par_iter()
         .enumerate()
         .map(|(picture, content)| {
-            let of_level = |level: &Level| level.candidates(config, picture, *content);
+            let limits = Limits { content: *content, score, most };
+            let of_level = |level: &Level| level.candidates(config, picture, limits, |_| true);
             let candidates: Vec<Vec<Candidate>> = levels.par_iter().map(of_level).collect();
             suppress(candidates.concat(), config.predict.nms_iou, config.predict.max_detections)
         })
         .collect()
+}
+
+/// What a network says, on the host, level by level.
+pub(crate) fn levels(config: &ModelConfig, output: &Output) -> Vec<Level> {
+    let maps = &output.maps;
+    let level = |(level, (logits, deltas)): (usize, (&Tensor<3>, &Tensor<3>))| Level {
+        classes: logits.dims()[2],
+        count: maps[level][0] * maps[level][1] * config.anchors.per_cell(),
+        anchors: config.anchors.level(level, maps),
+        logits: host(logits.clone()),
+        deltas: host(deltas.clone()),
+    };
+    output.logits.iter().zip(&output.deltas).enumerate().map(level).collect()
 }
 
 /// A tensor's elements on the host, whatever its precision.
@@ -51,24 +54,45 @@ const CHUNK: usize = 1 << 16;
 /// Logits that are compared before any is looked at: seldom is one of them above the threshold.
 const RUN: usize = 64;
 
-struct Level {
-    classes: usize,
+/// Which boxes of a picture count.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// Width and height of the picture before padding.
+    pub(crate) content: (usize, usize),
+    /// Those of a score above this.
+    pub(crate) score: f32,
+    /// Of each level so many, the best.
+    pub(crate) most: usize,
+}
+
+/// One level of what a network says.
+pub(crate) struct Level {
+    pub(crate) classes: usize,
     /// Anchors of a picture, `A_l`.
-    count: usize,
-    anchors: LevelAnchors,
+    pub(crate) count: usize,
+    pub(crate) anchors: LevelAnchors,
     /// `[N, A_l, C]`.
-    logits: Vec<f32>,
+    pub(crate) logits: Vec<f32>,
     /// `[N, A_l, 4]`.
-    deltas: Vec<f32>,
+    pub(crate) deltas: Vec<f32>,
 }
 
 impl Level {
-    fn candidates(&self, config: &ModelConfig, picture: usize, content: (usize, usize)) -> Vec<Candidate> {
+    /// The boxes of those anchors of a picture that `counts` takes.
+    pub(crate) fn candidates(
+        &self,
+        config: &ModelConfig,
+        picture: usize,
+        limits: Limits,
+        counts: impl Fn(usize) -> bool,
+    ) -> Vec<Candidate> {
         let logits = &self.logits[picture * self.count * self.classes..][..self.count * self.classes];
         let deltas = &self.deltas[picture * self.count * 4..][..self.count * 4];
-        let threshold = config.predict.score;
-        let least = (threshold / (1.0 - threshold)).ln(); // the logit of the threshold spares the exponentials
-        let found = best(above(logits, least), config.predict.candidates).into_iter().map(|(logit, index)| {
+        let Limits { content, score, most } = limits;
+        let least = (score / (1.0 - score)).ln(); // the logit of the threshold spares the exponentials
+        let mut found = above(logits, least);
+        found.retain(|(_, index)| counts(index / self.classes));
+        let found = best(found, most).into_iter().map(|(logit, index)| {
             let (anchor, class_index) = (index / self.classes, index % self.classes);
             let delta = std::array::from_fn(|i| deltas[anchor * 4 + i]);
             let bbox = config.coder.box_from_delta(self.anchors.at(anchor), delta);

@@ -10,6 +10,7 @@
 //! | [`part`] | the parts of it, which are told apart, and what each takes |
 //! | [`targets`] | what each anchor is trained on |
 //! | [`mod@decode`] | logits and deltas to boxes in the original picture |
+//! | [`evidence`] | what a network says of each label, and where it sees objects without one |
 //! | [`names`], [`weights`] | parameters by name; weights in and out |
 //! | [`onnx`] | the network as an ONNX file |
 //!
@@ -31,6 +32,7 @@ pub mod backbone;
 pub mod config;
 pub mod decode;
 pub mod error;
+pub mod evidence;
 pub mod fpn;
 pub mod head;
 pub mod layers;

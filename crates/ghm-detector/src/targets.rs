@@ -30,8 +30,19 @@ pub struct Targets {
     pub delta_weights: Vec<f32>,
     /// Rows of each level.
     pub level_rows: Vec<usize>,
-    /// How many rows are positive.
-    pub positives: usize,
+    /// The positive rows, level by level.
+    pub positives: Vec<Positive>,
+}
+
+/// A row and the object that it answers for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Positive {
+    /// The row.
+    pub row: usize,
+    /// The picture of the batch.
+    pub picture: usize,
+    /// Its object, `0..G`.
+    pub object: usize,
 }
 
 /// Assigns every anchor of a batch whose levels have `maps` rows and columns.
@@ -44,7 +55,12 @@ pub fn assign(config: &ModelConfig, maps: &[[usize; 2]], truths: &[ImageTruth]) 
     let mut start = 0;
     for [rows, columns] in maps {
         let rows = start..start + rows * columns * config.anchors.per_cell();
-        for picture in &pictures {
+        for (index, picture) in pictures.iter().enumerate() {
+            let first = targets.classes.len();
+            let of_level = picture.matches.iter().filter(|(row, _)| rows.contains(row));
+            let positive =
+                |&(row, object): &(usize, usize)| Positive { row: first + row - rows.start, picture: index, object };
+            targets.positives.extend(of_level.map(positive));
             targets.classes.extend_from_slice(&picture.classes[rows.clone()]);
             targets.deltas.extend(picture.deltas[rows.clone()].iter().flatten());
             let weight = |class: &i32| [if *class >= 0 { 1.0 } else { 0.0 }; 4];
@@ -53,7 +69,6 @@ pub fn assign(config: &ModelConfig, maps: &[[usize; 2]], truths: &[ImageTruth]) 
         targets.level_rows.push(rows.len() * truths.len());
         start = rows.end;
     }
-    targets.positives = targets.classes.iter().filter(|c| **c >= 0).count();
     targets
 }
 
@@ -78,15 +93,19 @@ fn all_anchors(config: &ModelConfig, maps: &[[usize; 2]]) -> Vec<Bbox> {
 struct Picture {
     classes: Vec<i32>,
     deltas: Vec<[f32; 4]>,
+    /// Positive anchors and their objects.
+    matches: Vec<(usize, usize)>,
 }
 
 fn label(config: &ModelConfig, maps: &[[usize; 2]], anchors: &[Bbox], truth: &ImageTruth) -> Picture {
     let labels = match_anchors(anchors, truth.bboxes_in_input, truth.ignored_in_input, &config.matching);
     let inside = cells_inside(config, maps, truth.content_size);
-    let mut picture = Picture { classes: Vec::with_capacity(anchors.len()), deltas: Vec::with_capacity(anchors.len()) };
+    let (classes, deltas) = (Vec::with_capacity(anchors.len()), Vec::with_capacity(anchors.len()));
+    let mut picture = Picture { classes, deltas, matches: Vec::new() };
     for ((label, anchor), inside) in labels.into_iter().zip(anchors).zip(inside) {
         let (class, delta) = match label {
             Label::Positive(g) => {
+                picture.matches.push((picture.classes.len(), g));
                 let delta = config.coder.delta_from_box(*anchor, truth.bboxes_in_input[g]);
                 (truth.class_indices[g] as i32, delta)
             }
@@ -140,7 +159,7 @@ mod tests {
         assert_eq!(targets.classes[row], 2);
         assert_eq!(targets.deltas[row * 4..][..4], [0.0; 4]);
         assert_eq!(targets.delta_weights[row * 4..][..4], [1.0; 4]);
-        assert_eq!(targets.positives, targets.classes.iter().filter(|c| **c == 2).count());
+        assert_eq!(targets.positives.len(), targets.classes.iter().filter(|c| **c == 2).count());
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | `check` | detections against the ground truth: every defect at once |
 //! | `evaluate` | [`evaluate`]: hand both to the evaluator |
 //! | `evaluation` | [`Evaluation`]: the twelve numbers and the per-class table |
+//! | `evidence` | [`Evidence`]: what a network said of every label while it learned |
 //! | `finding` | [`Finding`], [`Problem`]: what is wrong, where, and the way out |
 //! | `error` | [`EvalError`] |
 //! | `json_text`, `loose`, `field` | from bytes to typed fields, keeping the place of whatever does not fit |
@@ -40,6 +41,7 @@ mod detection;
 mod error;
 mod evaluate;
 mod evaluation;
+mod evidence;
 mod field;
 mod finding;
 mod json_text;
@@ -51,5 +53,6 @@ pub use detection::{Detection, read_detections, write_detections};
 pub use error::EvalError;
 pub use evaluate::evaluate;
 pub use evaluation::{ClassNumbers, Evaluation, PerClass, Warning};
+pub use evidence::{BackgroundEvidence, Evidence, LabelEvidence};
 pub use finding::{Finding, IdRange, List, Problem, SHOWN_FINDINGS};
 pub use truth::GroundTruth;

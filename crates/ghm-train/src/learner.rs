@@ -5,10 +5,13 @@ use std::time::Instant;
 use burn::tensor::Device;
 use ghm_burn::{Awaited, BatchCounts, BatchTargets, BatchWeights, Criterion};
 use ghm_data::{Batch, Sample};
+use ghm_detector::evidence::gather;
 use ghm_detector::targets::{ImageTruth, Targets, assign};
 use ghm_detector::{ModelConfig, Output, Part, RetinaNet, load_weights};
+use ghm_eval::Evidence;
 
 use crate::device::expect_precision;
+use crate::evidence::in_image;
 use crate::input::Input;
 use crate::optimise::Optimiser;
 use crate::step_record::StepTime;
@@ -27,6 +30,8 @@ pub struct Learner {
     device: Device,
     /// Batches of an update.
     accumulate: usize,
+    /// The `mu` of the offsets' gradient norms, where evidence is gathered.
+    evidence: Option<f32>,
 }
 
 /// What one batch gave.
@@ -38,6 +43,8 @@ pub struct Learned {
     pub regression: Awaited,
     /// Anchors that answer for an object.
     pub positives: usize,
+    /// What the network said of the labels, picture by picture, before it learned from them; empty where nobody asks.
+    pub evidence: Vec<Evidence>,
     /// How long it took.
     pub time: StepTime,
 }
@@ -56,6 +63,8 @@ pub enum Stage {
     Targets,
     /// Both losses with their gradients.
     Loss,
+    /// What the network says of each label, where somebody asks.
+    Evidence,
     /// The backward pass.
     Backward,
 }
@@ -73,6 +82,7 @@ impl Learner {
             input: Input::new(recipe.normalise(), &device),
             device,
             accumulate: recipe.optimiser.accumulate,
+            evidence: recipe.audit.evidence.then_some(recipe.loss.regression.mu),
         })
     }
 
@@ -127,15 +137,24 @@ impl Learner {
             Some(weights) => self.criterion.apply(&output.logits, &output.deltas, &rows, weights, scale)?,
             None => self.criterion.forward(&output.logits, &output.deltas, &rows, scale)?,
         };
-        drop(output);
         watch(Stage::Loss);
         let after_loss = clock.elapsed().as_secs_f64();
+        let evidence = self.evidence(batch, &output, &targets);
+        drop(output);
+        watch(Stage::Evidence);
+        let after_evidence = clock.elapsed().as_secs_f64();
         self.optimiser.accumulate(&self.network, loss.total.backward());
         watch(Stage::Backward);
         let end = clock.elapsed().as_secs_f64();
-        let time = StepTime { forward, loss: after_loss - forward, backward: end - after_loss, ..StepTime::default() };
+        let time = StepTime {
+            forward,
+            loss: after_loss - forward,
+            evidence: after_evidence - after_loss,
+            backward: end - after_evidence,
+            ..StepTime::default()
+        };
         let (classification, regression) = (loss.classification, loss.regression);
-        Ok(Learned { classification, regression, positives: targets.positives, time })
+        Ok(Learned { classification, regression, positives: targets.positives.len(), evidence, time })
     }
 
     /// Updates the network by the gradients that wait, unless their norm, which is returned, is not finite. On a device
@@ -148,6 +167,13 @@ impl Learner {
             self.network.fold_statistics();
         }
         norm
+    }
+
+    fn evidence(&self, batch: &Batch, output: &Output, targets: &Targets) -> Vec<Evidence> {
+        let Some(mu) = self.evidence else { return Vec::new() };
+        let truths: Vec<ImageTruth> = batch.samples.iter().map(truth).collect();
+        let said = gather(&self.model, mu, output, targets, &truths);
+        batch.samples.iter().zip(said).map(|(sample, said)| in_image(sample, said)).collect()
     }
 
     fn targets(&self, batch: &Batch, output: &Output) -> Targets {

@@ -13,6 +13,7 @@
 //! | `host` | tensors of the CPU as vectors |
 //! | [`learner`] | a network that is being trained, and what one batch does to it |
 //! | [`session`] | the loop |
+//! | [`evidence`] | what the network said of each label, in the pixels of its picture |
 //! | [`pending`] | updates whose numbers have not been read from their device yet |
 //! | [`step_record`] | what a step and an epoch leave behind |
 //! | [`observe`] | who is told |
@@ -36,6 +37,7 @@ pub mod checkpoint;
 pub mod description;
 pub mod device;
 pub mod error;
+pub mod evidence;
 pub mod gradient_norm;
 mod host;
 pub mod input;

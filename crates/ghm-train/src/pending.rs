@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use ghm_burn::{Awaited, LossError};
+use ghm_eval::Evidence;
 
 use crate::learner::Learned;
 use crate::step_record::StepRecord;
@@ -17,6 +18,8 @@ pub struct Update {
     pub record: StepRecord,
     /// The pictures, by the data set's ids.
     pub image_ids: Vec<u64>,
+    /// What the network said of their labels.
+    pub evidence: Vec<Evidence>,
     /// Classification and regression loss of each batch in turns, and then the norm of the gradients.
     awaited: Vec<Awaited>,
 }
@@ -28,12 +31,14 @@ pub struct Pending(Vec<Update>);
 impl Update {
     /// One that has seen no batch.
     pub fn new(record: StepRecord) -> Self {
-        Self { record, image_ids: Vec::new(), awaited: Vec::new() }
+        Self { record, image_ids: Vec::new(), evidence: Vec::new(), awaited: Vec::new() }
     }
 
     /// Adds what a batch gave.
     pub fn add(&mut self, learned: Learned) {
         self.record.positives += learned.positives;
+        let (epoch, step) = (self.record.epoch, self.record.step);
+        self.evidence.extend(learned.evidence.into_iter().map(|said| Evidence { epoch, step, ..said }));
         self.record.time.add(&learned.time);
         self.awaited.extend([learned.classification, learned.regression]);
     }
@@ -111,7 +116,7 @@ mod tests {
         let record = StepRecord { step, ..StepRecord::begun(1, 1, 0.1) };
         let mut update = Update::new(record);
         for (classification, regression) in [(of(1.0), of(0.5)), (of(2.0), of(0.25))] {
-            update.add(Learned { classification, regression, positives: 3, time });
+            update.add(Learned { classification, regression, positives: 3, evidence: Vec::new(), time });
         }
         update.finish(Some(of(7.0)));
         update

@@ -44,6 +44,9 @@ pub struct Recipe {
     /// When the state is saved.
     #[serde(default)]
     pub checkpoint: CheckpointConfig,
+    /// What is kept for an audit.
+    #[serde(default)]
+    pub audit: AuditConfig,
 }
 
 /// Short side 800, long side at most 1333.
@@ -180,6 +183,20 @@ pub struct EvaluationConfig {
 impl Default for EvaluationConfig {
     fn default() -> Self {
         Self { every: 1, batch: 4 }
+    }
+}
+
+/// What is kept for an audit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditConfig {
+    /// Whether what the network says of each label is written down while it learns.
+    pub evidence: bool,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self { evidence: true }
     }
 }
 

@@ -1,8 +1,10 @@
 //! What a run leaves on disk.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+
+use ghm_eval::Evidence;
 
 use crate::error::io;
 use crate::step_record::{EpochRecord, StepRecord};
@@ -75,6 +77,11 @@ impl RunDirectory {
         self.root.join("epochs.csv")
     }
 
+    /// What the network said of every label, a picture and epoch a line.
+    pub fn evidence_path(&self) -> PathBuf {
+        self.root.join("evidence.jsonl")
+    }
+
     /// The checkpoint of this name, `last` or `best`.
     pub fn checkpoint_path(&self, name: &str) -> PathBuf {
         self.root.join("checkpoints").join(name)
@@ -115,7 +122,7 @@ impl RunDirectory {
         Recipe::read(&self.recipe_path(), &[])
     }
 
-    /// Opens both logs for a run that has made `step` updates: later lines, of a session that was killed, are dropped.
+    /// Opens all logs for a run that has made `step` updates: later lines, of a session that was killed, are dropped.
     ///
     /// Until the logs are closed no other process can open them.
     pub fn open_logs(&self, step: usize) -> Result<RunLogs, TrainError> {
@@ -126,8 +133,15 @@ impl RunDirectory {
             let made = line.split(',').nth(1).and_then(|column| column.parse::<usize>().ok());
             line == EpochRecord::HEADER || made.is_some_and(|made| made <= step)
         })?;
-        let mut logs =
-            RunLogs { metrics: append(&metrics)?, epochs: append(&epochs)?, paths: (metrics, epochs), _lock: lock };
+        let evidence = self.evidence_path();
+        keep_lines(&evidence, |line| serde_json::from_str::<Dated>(line).is_ok_and(|said| said.step <= step))?;
+        let mut logs = RunLogs {
+            metrics: append(&metrics)?,
+            epochs: append(&epochs)?,
+            evidence: None,
+            paths: (metrics, epochs, evidence),
+            _lock: lock,
+        };
         if logs.epochs.metadata().is_ok_and(|m| m.len() == 0) {
             logs.epoch_line(EpochRecord::HEADER)?;
         }
@@ -152,12 +166,20 @@ fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// The two logs of a run, open for appending.
+/// Of a line of evidence, when it was written.
+#[derive(serde::Deserialize)]
+struct Dated {
+    step: usize,
+}
+
+/// The logs of a run, open for appending.
 #[derive(Debug)]
 pub struct RunLogs {
     metrics: File,
     epochs: File,
-    paths: (PathBuf, PathBuf),
+    /// Opened with its first line.
+    evidence: Option<File>,
+    paths: (PathBuf, PathBuf, PathBuf),
     /// Held as long as the logs are open.
     _lock: Option<File>,
 }
@@ -168,6 +190,24 @@ impl RunLogs {
         let mut line = serde_json::to_string(record).map_err(|e| io(&self.paths.0, "cannot be written")(e.into()))?;
         line.push('\n');
         self.metrics.write_all(line.as_bytes()).map_err(io(&self.paths.0, "cannot be written"))
+    }
+
+    /// Adds what was said of the labels of an update.
+    pub fn evidence(&mut self, said: &[Evidence]) -> Result<(), TrainError> {
+        if said.is_empty() {
+            return Ok(());
+        }
+        let path = &self.paths.2;
+        let mut lines = Vec::new();
+        for said in said {
+            serde_json::to_writer(&mut lines, said).map_err(|e| io(path, "cannot be written")(e.into()))?;
+            lines.push(b'\n');
+        }
+        let file = match &mut self.evidence {
+            Some(file) => file,
+            none => none.insert(append(path)?),
+        };
+        file.write_all(&lines).map_err(io(path, "cannot be written"))
     }
 
     /// Adds an epoch.
@@ -182,7 +222,8 @@ impl RunLogs {
     /// Makes sure that everything is on the disk, before a checkpoint says that it is.
     pub fn sync(&self) -> Result<(), TrainError> {
         self.metrics.sync_data().map_err(io(&self.paths.0, "cannot be written"))?;
-        self.epochs.sync_data().map_err(io(&self.paths.1, "cannot be written"))
+        self.epochs.sync_data().map_err(io(&self.paths.1, "cannot be written"))?;
+        self.evidence.as_ref().map_or(Ok(()), |file| file.sync_data().map_err(io(&self.paths.2, "cannot be written")))
     }
 }
 
@@ -193,20 +234,25 @@ fn append(path: &Path) -> Result<File, TrainError> {
 /// Rewrites a log with those lines that `keep` wants; a torn last line is never wanted.
 fn keep_lines(path: &Path, keep: impl Fn(&str) -> bool) -> Result<(), TrainError> {
     let Ok(file) = File::open(path) else { return Ok(()) };
-    let mut kept = String::new();
-    for line in BufReader::new(file).lines().map_while(Result::ok).filter(|line| keep(line)) {
-        kept.push_str(&line);
-        kept.push('\n');
-    }
-    replace_file(path, kept.as_bytes())
+    replace_by(path, |beside| {
+        let mut kept = BufWriter::new(beside);
+        for line in BufReader::new(file).lines().map_while(Result::ok).filter(|line| keep(line)) {
+            writeln!(kept, "{line}")?;
+        }
+        kept.flush()
+    })
 }
 
 /// Puts a file in place at once: written beside, synced, renamed.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    replace_by(path, |file| file.write_all(bytes))
+}
+
+fn replace_by(path: &Path, content: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<(), TrainError> {
     let beside = path.with_extension("partial");
     let write = || {
         let mut file = File::create(&beside)?;
-        file.write_all(bytes)?;
+        content(&mut file)?;
         file.sync_all()?;
         fs::rename(&beside, path)
     };

@@ -163,13 +163,14 @@ impl Session {
 
     /// Reads the numbers of the updates made and writes them down; their losses and norms have to be finite.
     fn settle(&mut self, logs: &mut RunLogs, observer: &mut dyn Observer) -> Result<(), TrainError> {
-        for Update { record, image_ids, .. } in self.pending.settle()? {
+        for Update { record, image_ids, evidence, .. } in self.pending.settle()? {
             let before = record.step - 1;
             self.expect_finite(record.loss, "loss", before, &image_ids)?;
             self.expect_finite(record.gradient_norm, "gradient norm", before, &image_ids)?;
             self.state.epoch_sums[0] += record.classification;
             self.state.epoch_sums[1] += record.regression;
             self.state.epoch_updates += usize::from(record.pictures > 0);
+            logs.evidence(&evidence)?;
             logs.step(&record)?;
             observer.step(&record);
         }

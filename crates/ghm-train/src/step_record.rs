@@ -13,6 +13,9 @@ pub struct StepTime {
     pub forward: f64,
     /// Both losses, their densities and their gradients in logits and deltas.
     pub loss: f64,
+    /// What the network says of each label, for an audit.
+    #[serde(default)]
+    pub evidence: f64,
     /// The network's backward pass.
     pub backward: f64,
     /// Clipping and applying.
@@ -22,7 +25,7 @@ pub struct StepTime {
 impl StepTime {
     /// All parts.
     pub fn total(&self) -> f64 {
-        self.data + self.forward + self.loss + self.backward + self.update
+        self.data + self.forward + self.loss + self.evidence + self.backward + self.update
     }
 
     /// Part by part.
@@ -30,6 +33,7 @@ impl StepTime {
         self.data += other.data;
         self.forward += other.forward;
         self.loss += other.loss;
+        self.evidence += other.evidence;
         self.backward += other.backward;
         self.update += other.update;
     }

@@ -138,6 +138,7 @@ fn name(stage: Stage) -> String {
         Stage::Forward(part) => part.to_string(),
         Stage::Targets => "targets".to_owned(),
         Stage::Loss => "losses".to_owned(),
+        Stage::Evidence => "evidence".to_owned(),
         Stage::Backward => "backward".to_owned(),
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use cargo_metadata::MetadataCommand;
 
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
+    ("ghm-audit", &["ghm-boxes", "ghm-data", "ghm-eval"]),
     ("ghm-boxes", &[]),
     ("ghm-loss", &[]),
     ("ghm-conv", &[]),
@@ -17,12 +18,22 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("ghm-train", &["ghm-boxes", "ghm-burn", "ghm-data", "ghm-detector", "ghm-eval", "ghm-gpu"]),
     (
         "ghm-cli",
-        &["ghm-boxes", "ghm-conv", "ghm-data", "ghm-detector", "ghm-eval", "ghm-loss", "ghm-report", "ghm-train"],
+        &[
+            "ghm-audit",
+            "ghm-boxes",
+            "ghm-conv",
+            "ghm-data",
+            "ghm-detector",
+            "ghm-eval",
+            "ghm-loss",
+            "ghm-report",
+            "ghm-train",
+        ],
     ),
 ];
 
 /// Crates that must not need the tensor library.
-const WITHOUT_BURN: [&str; 5] = ["ghm-boxes", "ghm-loss", "ghm-data", "ghm-eval", "ghm-report"];
+const WITHOUT_BURN: [&str; 6] = ["ghm-audit", "ghm-boxes", "ghm-loss", "ghm-data", "ghm-eval", "ghm-report"];
 
 #[test]
 fn crates_know_only_those_that_the_architecture_lists() {

@@ -79,8 +79,11 @@ const FORWARD: [&str; 8] = ["stem", "stage 1", "stage 2", "stage 3", "stage 4", 
 fn an_update_is_timed_part_by_part_on_made_up_pictures() {
     let found = json_of(&[&["step", "--batch", "2", "--json", "--threads", "1"], &SMALL[..]].concat());
     let names = parts_of(&found, &found["step"]);
-    let expected: Vec<&str> =
-        ["data", "pixels"].into_iter().chain(FORWARD).chain(["targets", "losses", "backward", "update"]).collect();
+    let expected: Vec<&str> = ["data", "pixels"]
+        .into_iter()
+        .chain(FORWARD)
+        .chain(["targets", "losses", "evidence", "backward", "update"])
+        .collect();
     assert_eq!(names, expected);
     assert_eq!(found["shape"], serde_json::json!([2, 3, 64, 96]));
     for name in ["pictures_per_second", "flops", "matmul_flops_per_second"] {

@@ -84,6 +84,8 @@ fn a_run_killed_twenty_times_ends_with_the_same_losses_and_weights() {
     assert_eq!(losses(&run), losses(&place.path("straight")));
     assert!(weights(&run) == weights(&place.path("straight")), "the weights differ");
     assert_eq!(epochs(&run), epochs(&place.path("straight")));
+    let evidence = |run: &Path| std::fs::read_to_string(run.join("evidence.jsonl")).unwrap();
+    assert!(evidence(&run) == evidence(&place.path("straight")), "the evidence differs");
 }
 
 /// `epochs.csv` without the seconds.

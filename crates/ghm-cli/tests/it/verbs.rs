@@ -20,9 +20,19 @@ fn a_run_leaves_its_directory_and_the_other_verbs_read_it() {
     let steps = std::fs::read_to_string(place.path("run/metrics.jsonl")).unwrap();
     assert_eq!(steps.lines().count(), 12);
     let step: Value = serde_json::from_str(steps.lines().next().unwrap()).unwrap();
-    for part in ["data", "forward", "loss", "backward", "update"] {
+    for part in ["data", "forward", "loss", "evidence", "backward", "update"] {
         assert!(step["time"][part].as_f64().unwrap() >= 0.0);
     }
+
+    // Every label of every picture, in both epochs.
+    let evidence = std::fs::read_to_string(place.path("run/evidence.jsonl")).unwrap();
+    let evidence: Vec<Value> = evidence.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(evidence.iter().map(|line| line["epoch"].as_u64().unwrap()).max(), Some(2));
+    let labels = evidence.iter().map(|line| line["objects"].as_array().unwrap().len()).sum::<usize>();
+    let train = ghm_data::open(&place.path("data")).unwrap().load("train").unwrap().dataset;
+    assert_eq!(labels, 2 * train.images.iter().map(|image| image.objects.len()).sum::<usize>());
+    place.done(&["train", "recipe.toml", "audit.evidence=false", "schedule.epochs=1", "--out", "silent"]);
+    assert!(!place.path("silent/evidence.jsonl").exists());
 
     let json: Value = serde_json::from_str(&place.done(&["eval", "run", "--json"])).unwrap();
     assert!(json["AP"].is_number() && json["per_class"].is_object(), "{json}");

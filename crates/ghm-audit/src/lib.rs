@@ -1,0 +1,30 @@
+//! Which labels of a detection data set are probably wrong, and what would be right.
+//!
+//! | Module | What lives there |
+//! |---|---|
+//! | [`summary`] | what is known of every label after all, and of objects without one |
+//! | [`observed`] | a summary of what a network said while it learned |
+//! | [`detected`] | a summary of detections, without a run |
+//! | [`suspicion`] | for every label how much it looks like each kind of mistake |
+//! | [`ranking`] | one list over all kinds, the surest first |
+//! | [`measure`] | how well scores find what is wrong, where that is known |
+//! | [`error`] | what can go wrong |
+//!
+//! The norm of a label's gradient, `g = |p - p*|`, is what tells a wrong label: the network keeps contradicting it until it
+//! has learned it by heart. So labels are judged by the mean over all epochs, early ones too, and never by the harmonised
+//! weight `beta * g`, which levels out what is looked for.
+
+pub mod detected;
+pub mod error;
+pub mod measure;
+pub mod observed;
+pub mod ranking;
+pub mod summary;
+pub mod suspicion;
+
+pub use detected::from_detections;
+pub use error::AuditError;
+pub use observed::read_evidence;
+pub use ranking::{Suspect, rank};
+pub use summary::{LabelSummary, Seen, Summary};
+pub use suspicion::{Kind, Suspicion, suspicions};

@@ -1,0 +1,210 @@
+//! A summary of what a network said while it learned.
+//!
+//! Scores are plain means over epochs: in early ones, in which the network knows nothing, they are small and say little; late
+//! ones, in which it may know wrong labels by heart, are outweighed by those before them. Boxes count as much as the network saw an
+//! object at all.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use ghm_boxes::Bbox;
+use ghm_data::Dataset;
+use ghm_eval::{BackgroundEvidence, Evidence, LabelEvidence};
+
+use crate::error::AuditError;
+use crate::summary::{LabelSummary, Seen, Summary};
+
+/// Boxes of background in several epochs are one object from this IoU on.
+const ONE: f32 = 0.5;
+
+/// Reads a run's evidence about the pictures that it was trained on. Lines about other pictures and labels are passed over: a
+/// label may have been mended since.
+///
+/// # Errors
+/// [`AuditError`] for a file that cannot be read or is no evidence, and where it says nothing of the data set.
+pub fn read_evidence(path: &Path, dataset: &Dataset) -> Result<Summary, AuditError> {
+    let io = |source| AuditError::Io { path: path.into(), source };
+    let file = BufReader::new(File::open(path).map_err(io)?);
+    let mut gathered = Gathered::new(dataset);
+    for (line, text) in (1..).zip(file.lines()) {
+        let text = text.map_err(io)?;
+        let said: Evidence = serde_json::from_str(&text).map_err(|error| AuditError::Line {
+            path: path.into(),
+            line,
+            reason: error.to_string(),
+        })?;
+        gathered.take(&said);
+    }
+    let summary = gathered.summary();
+    if summary.labels.iter().all(|label| label.looks == 0) {
+        return Err(AuditError::Nothing { path: path.into() });
+    }
+    Ok(summary)
+}
+
+/// Summary of lines of evidence that are at hand.
+pub fn summarise<'a>(said: impl IntoIterator<Item = &'a Evidence>, dataset: &Dataset) -> Summary {
+    let mut gathered = Gathered::new(dataset);
+    said.into_iter().for_each(|said| gathered.take(said));
+    gathered.summary()
+}
+
+/// What was said so far.
+struct Gathered<'a> {
+    dataset: &'a Dataset,
+    index_of_image: HashMap<u64, usize>,
+    /// By annotation id.
+    labels: HashMap<u64, Sums>,
+    /// Of each picture: how often it was looked at, and what was seen beside its labels.
+    pictures: Vec<(usize, Vec<Cluster>)>,
+}
+
+/// What was said of a label so far.
+#[derive(Default)]
+struct Sums {
+    looks: usize,
+    own: f32,
+    box_norm: f32,
+    /// Sum of scores of each other class.
+    others: HashMap<usize, f32>,
+    /// Weight of the boxes, and their weighted sums.
+    weight: f32,
+    iou: f32,
+    corners: [f32; 4],
+}
+
+/// Boxes of several epochs about one object.
+struct Cluster {
+    /// The surest of them.
+    leader: BackgroundEvidence,
+    /// Sum over epochs of the best score; the epoch of the last one that counted, and how it counted.
+    score: f32,
+    last: (usize, f32),
+    classes: HashMap<usize, f32>,
+    weight: f32,
+    corners: [f32; 4],
+}
+
+impl<'a> Gathered<'a> {
+    fn new(dataset: &'a Dataset) -> Self {
+        let index_of_image = dataset.images.iter().enumerate().map(|(index, image)| (image.id, index)).collect();
+        let pictures = dataset.images.iter().map(|_| (0, Vec::new())).collect();
+        Self { dataset, index_of_image, labels: HashMap::new(), pictures }
+    }
+
+    fn take(&mut self, said: &Evidence) {
+        let Some(&image) = self.index_of_image.get(&said.image_id) else { return };
+        for label in said.objects.iter().filter(|label| label.anchors > 0) {
+            self.labels.entry(label.annotation_id).or_default().add(label);
+        }
+        let (looks, clusters) = &mut self.pictures[image];
+        *looks += 1;
+        for seen in &said.background {
+            let bbox = bbox(seen.bbox);
+            match clusters.iter_mut().find(|cluster| self::bbox(cluster.leader.bbox).iou(bbox) >= ONE) {
+                Some(cluster) => cluster.add(seen, said.epoch),
+                None => clusters.push(Cluster::new(seen, said.epoch)),
+            }
+        }
+    }
+
+    fn summary(self) -> Summary {
+        let mut labels = Vec::new();
+        for (image, record) in self.dataset.images.iter().enumerate() {
+            for (object, label) in record.objects.iter().enumerate().filter(|(_, object)| !object.ignored) {
+                let sums = self.labels.get(&label.annotation_id);
+                labels.push(summary_of(sums, (image, object), label.class_index, label.bbox_in_image));
+            }
+        }
+        let seen = |(image, (looks, clusters)): (usize, &(usize, Vec<Cluster>))| {
+            clusters.iter().map(|cluster| cluster.seen(image, *looks)).collect::<Vec<_>>()
+        };
+        let unlabelled = self.pictures.iter().enumerate().flat_map(seen).filter(|seen| !seen.is_labelled(self.dataset));
+        Summary { labels, unlabelled: unlabelled.collect() }
+    }
+}
+
+impl Sums {
+    fn add(&mut self, said: &LabelEvidence) {
+        let own = 1.0 - said.class_norm;
+        self.looks += 1;
+        self.own += own;
+        self.box_norm += said.box_norm;
+        *self.others.entry(said.other_class).or_default() += said.other_score;
+        let weight = own.max(said.other_score);
+        self.weight += weight;
+        self.iou += weight * said.iou;
+        for (sum, corner) in self.corners.iter_mut().zip(said.bbox) {
+            *sum += weight * corner;
+        }
+    }
+}
+
+fn summary_of(sums: Option<&Sums>, (image, object): (usize, usize), class: usize, label: Bbox) -> LabelSummary {
+    let nothing =
+        LabelSummary { image, object, looks: 0, own: 0.0, other: (class, 0.0), box_norm: 0.0, iou: 0.0, bbox: label };
+    let Some(sums) = sums else { return nothing };
+    let looks = sums.looks as f32;
+    // The class that the data set has now is no other one.
+    let others = sums.others.iter().filter(|(other, _)| **other != class);
+    let other = others.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
+    let weight = sums.weight.max(f32::MIN_POSITIVE);
+    LabelSummary {
+        looks: sums.looks,
+        own: sums.own / looks,
+        other: other.map_or((class, 0.0), |(class, score)| (*class, score / looks)),
+        box_norm: sums.box_norm / looks,
+        iou: sums.iou / weight,
+        bbox: bbox(sums.corners.map(|sum| sum / weight)),
+        ..nothing
+    }
+}
+
+impl Cluster {
+    fn new(seen: &BackgroundEvidence, epoch: usize) -> Self {
+        let mut cluster = Self {
+            leader: *seen,
+            score: 0.0,
+            last: (epoch, 0.0),
+            classes: HashMap::new(),
+            weight: 0.0,
+            corners: [0.0; 4],
+        };
+        cluster.add(seen, epoch);
+        cluster
+    }
+
+    fn add(&mut self, seen: &BackgroundEvidence, epoch: usize) {
+        if epoch != self.last.0 {
+            self.last = (epoch, 0.0);
+        }
+        // Of an epoch the best counts.
+        self.score += (seen.score - self.last.1).max(0.0);
+        self.last.1 = self.last.1.max(seen.score);
+        *self.classes.entry(seen.class).or_default() += seen.score;
+        let weight = seen.score * seen.score;
+        self.weight += weight;
+        for (sum, corner) in self.corners.iter_mut().zip(seen.bbox) {
+            *sum += weight * corner;
+        }
+        if seen.score > self.leader.score {
+            self.leader = *seen;
+        }
+    }
+
+    fn seen(&self, image: usize, looks: usize) -> Seen {
+        let class = self.classes.iter().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
+        Seen {
+            image,
+            class: class.map_or(self.leader.class, |(class, _)| *class),
+            score: self.score / looks.max(1) as f32,
+            bbox: bbox(self.corners.map(|sum| sum / self.weight.max(f32::MIN_POSITIVE))),
+        }
+    }
+}
+
+fn bbox([x1, y1, x2, y2]: [f32; 4]) -> Bbox {
+    Bbox::new(x1, y1, x2, y2)
+}

@@ -1,0 +1,71 @@
+//! What is known of every label after all, and of objects without one.
+
+use ghm_boxes::Bbox;
+use ghm_data::Dataset;
+
+/// What is known of the labels of a data set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// One for each object of the data set that is not ignored, picture by picture, in their order.
+    pub labels: Vec<LabelSummary>,
+    /// Objects that were seen where no label is, in no order.
+    pub unlabelled: Vec<Seen>,
+}
+
+/// What is known of one label.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LabelSummary {
+    /// Its picture, as an index into the data set's.
+    pub image: usize,
+    /// Its object, as an index into the picture's.
+    pub object: usize,
+    /// How often it was looked at: epochs, or 1 for detections. Nothing else counts where it is 0.
+    pub looks: usize,
+    /// Mean score of its own class, 0 to 1; the mean gradient norm is 1 minus it.
+    pub own: f32,
+    /// The other class that was seen most of, and its mean score.
+    pub other: (usize, f32),
+    /// Mean gradient norm of its box, 0 to 1; 0 where there is none.
+    pub box_norm: f32,
+    /// Mean IoU with the box that was seen, 0 to 1.
+    pub iou: f32,
+    /// The box that was seen, in pixels of the picture.
+    pub bbox: Bbox,
+}
+
+/// An object that was seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Seen {
+    /// Its picture, as an index into the data set's.
+    pub image: usize,
+    /// Its class.
+    pub class: usize,
+    /// Its mean score, 0 to 1, over all looks, those too in which it was not seen.
+    pub score: f32,
+    /// Its box, in pixels of the picture.
+    pub bbox: Bbox,
+}
+
+/// From this IoU with a label on, what was seen is that label's object.
+const SAME: f32 = 0.3;
+
+/// So much of a seen box inside a label of its class is a part of that label's object.
+const PART: f32 = 0.8;
+
+impl LabelSummary {
+    /// How surely any object was seen there.
+    pub fn objectness(&self) -> f32 {
+        self.own.max(self.other.1)
+    }
+}
+
+impl Seen {
+    /// Whether it is an object of some label, or a part of one.
+    pub fn is_labelled(&self, dataset: &Dataset) -> bool {
+        dataset.images[self.image].objects.iter().any(|object| {
+            let label = object.bbox_in_image;
+            let inside = self.bbox.intersection(label) / self.bbox.area().max(f32::MIN_POSITIVE);
+            self.bbox.iou(label) >= SAME || ((object.class_index == self.class || object.ignored) && inside >= PART)
+        })
+    }
+}

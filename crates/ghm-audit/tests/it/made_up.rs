@@ -1,0 +1,82 @@
+//! A data set with mistakes, and what a network that learned would say of it.
+
+use std::path::PathBuf;
+
+use ghm_boxes::Bbox;
+use ghm_data::{Category, Dataset, ImageRecord, Object};
+use ghm_eval::{BackgroundEvidence, Evidence, LabelEvidence};
+
+pub const EPOCHS: usize = 6;
+
+/// 30 pictures of 200 by 200 with one good label each, of three classes in turn, numbered from 1.
+pub fn dataset() -> Dataset {
+    let image = |id: u64| ImageRecord {
+        id,
+        file_name: format!("{id}.jpg"),
+        path: PathBuf::new(),
+        labels: PathBuf::new(),
+        width: 200,
+        height: 200,
+        objects: vec![object(id, (id % 3) as usize, GOOD)],
+    };
+    let categories = (1..).zip(["cat", "dog", "owl"]).map(|(id, name)| Category { id, name: name.to_owned() });
+    Dataset { categories: categories.collect(), images: (1..=30).map(image).collect() }
+}
+
+pub const GOOD: [f32; 4] = [20.0, 20.0, 80.0, 80.0];
+
+pub fn object(id: u64, class_index: usize, [x1, y1, x2, y2]: [f32; 4]) -> Object {
+    let bbox_in_image = Bbox::new(x1, y1, x2, y2);
+    Object {
+        annotation_id: id,
+        record: id,
+        class_index,
+        bbox_in_image,
+        ignored: false,
+        area: f64::from(bbox_in_image.area()),
+    }
+}
+
+/// What is said of a label whose truth is known: of its class and box, and how the score grows with the epochs.
+pub fn said(label: &Object, truth: Option<(usize, [f32; 4])>, epoch: usize) -> LabelEvidence {
+    let sure = 0.9 * epoch as f32 / EPOCHS as f32;
+    // What is learned by heart comes at the end.
+    let by_heart = if epoch == EPOCHS { 0.5 } else { 0.02 };
+    let box_of = |[x1, y1, x2, y2]: [f32; 4]| Bbox::new(x1, y1, x2, y2);
+    let own_box = label.bbox_in_image;
+    let (own, other, seen) = match truth {
+        Some((class, bbox)) if class == label.class_index => (sure, (usize::from(class == 0), 0.05), box_of(bbox)),
+        Some((class, bbox)) => (by_heart, (class, sure), box_of(bbox)),
+        None => (by_heart, (usize::from(label.class_index == 0), 0.03), own_box),
+    };
+    LabelEvidence {
+        annotation_id: label.annotation_id,
+        anchors: 4,
+        class_norm: 1.0 - own,
+        box_norm: 0.3,
+        score: own,
+        other_class: other.0,
+        other_score: other.1,
+        iou: 0.95 * seen.iou(own_box),
+        bbox: [seen.x1, seen.y1, seen.x2, seen.y2],
+    }
+}
+
+/// The evidence of all epochs, the truth of each label and what is seen beside the labels of a picture being given.
+pub fn evidence(
+    dataset: &Dataset,
+    truth: impl Fn(&Object) -> Option<(usize, [f32; 4])>,
+    beside: impl Fn(u64, usize) -> Vec<BackgroundEvidence>,
+) -> Vec<Evidence> {
+    let of = |epoch: usize| dataset.images.iter().map(move |image| (image, epoch));
+    (1..=EPOCHS)
+        .flat_map(of)
+        .map(|(image, epoch)| Evidence {
+            epoch,
+            step: epoch,
+            image_id: image.id,
+            objects: image.objects.iter().map(|object| said(object, truth(object), epoch)).collect(),
+            background: beside(image.id, epoch),
+        })
+        .collect()
+}

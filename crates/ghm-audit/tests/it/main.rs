@@ -1,0 +1,4 @@
+//! From what was said of labels to a list of mistakes.
+
+mod list;
+mod made_up;

@@ -1,0 +1,80 @@
+//! `ghm audit`.
+
+use serde_json::{Value, json};
+
+use crate::support::{Workplace, contents, text};
+
+/// A workplace with a run of a few updates.
+fn trained() -> Workplace {
+    let place = Workplace::new();
+    place.done(&["train", "recipe.toml", "--out", "run"]);
+    place
+}
+
+#[test]
+fn a_run_is_audited_into_a_list_that_no_second_audit_overwrites() {
+    let place = trained();
+    let before = contents(&place.path("data"));
+    let said = place.done(&["audit", "run", "--least", "0"]);
+    assert!(said.contains("run/audit: ") && said.contains("of 39 labels judged"), "{said}");
+    let read = |name: &str| std::fs::read_to_string(place.path(name)).unwrap();
+    let list: Value = serde_json::from_str(&read("run/audit/audit.json")).unwrap();
+    let suspects = list["suspects"].as_array().unwrap();
+    assert!(!suspects.is_empty());
+    for (rank, suspect) in (1..).zip(suspects) {
+        assert_eq!(suspect["rank"], json!(rank));
+        assert!(suspect["bbox"].as_array().unwrap().len() == 4 && suspect["reason"].is_string(), "{suspect}");
+    }
+    let csv = read("run/audit/audit.csv");
+    assert_eq!(csv.lines().count(), suspects.len() + 1);
+    let columns = csv.lines().next().unwrap().split(',').count();
+    assert_eq!((columns, csv.lines().nth(1).unwrap().split(',').next()), (18, Some("1")));
+    place.done(&["audit", "run"]);
+    assert!(place.path("run/audit-2/audit.csv").is_file());
+    assert_eq!(read("run/audit/audit.csv"), csv);
+    let json: Value = serde_json::from_str(&place.done(&["audit", "run", "--out", "list", "--json"])).unwrap();
+    assert_eq!((&json["labels"], place.path("list/audit.json").is_file()), (&json!(39), true));
+    assert_eq!(contents(&place.path("data")), before);
+}
+
+#[test]
+fn detections_are_audited_without_a_run() {
+    let place = Workplace::new();
+    let path = place.path("data/annotations/val.json");
+    let mut truth: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let found: Vec<Value> = truth["annotations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|label| json!({"image_id": label["image_id"], "category_id": label["category_id"], "bbox": label["bbox"], "score": 0.9}))
+        .collect();
+    std::fs::write(place.path("dt.json"), json!(found).to_string()).unwrap();
+    let arguments = ["audit", "--annotations", "data/annotations/val.json", "--detections", "dt.json", "--json"];
+    let clean: Value = serde_json::from_str(&place.done(&arguments)).unwrap();
+    assert_eq!(clean["suspects"], json!([]));
+    // The first label loses its object's detection, the last its class.
+    let wrong = truth["annotations"][0]["category_id"].as_u64().unwrap() % 6 + 1;
+    truth["annotations"][0]["category_id"] = wrong.into();
+    std::fs::write(&path, truth.to_string()).unwrap();
+    let list: Value = serde_json::from_str(&place.done(&arguments)).unwrap();
+    let suspects = list["suspects"].as_array().unwrap();
+    assert_eq!(suspects.len(), 1, "{list}");
+    assert_eq!(
+        (&suspects[0]["kind"], &suspects[0]["annotation_id"]),
+        (&json!("wrong-class"), &truth["annotations"][0]["id"])
+    );
+}
+
+#[test]
+fn what_cannot_be_audited_is_refused_with_the_way_out() {
+    let place = trained();
+    place.refused(&["audit", "nowhere"], &["nowhere", "no such run"]);
+    place.refused(&["audit", "run", "--least", "2"], &["--least 2", "between 0 and 1"]);
+    place.refused(&["audit", "run", "--out", "data"], &["data", "never overwritten"]);
+    std::fs::write(place.path("run/evidence.jsonl"), "nonsense\n").unwrap();
+    place.refused(&["audit", "run"], &["evidence.jsonl: line 1", "audit.evidence=true"]);
+    std::fs::remove_file(place.path("run/evidence.jsonl")).unwrap();
+    place.refused(&["audit", "run"], &["evidence.jsonl", "audit.evidence=true"]);
+    let output = place.ghm(&["audit"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
