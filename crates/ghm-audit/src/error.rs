@@ -25,6 +25,14 @@ pub enum AuditError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An accepted suspicion that does not fit the data set.
+    #[error("suspect {rank}: {reason}; was the list made of this data set?")]
+    Unfit {
+        /// Its place in the list.
+        rank: usize,
+        /// What does not fit.
+        reason: String,
+    },
     /// No line speaks of a picture of the data set.
     #[error("{}: nothing is said of any label of the data set; was the run trained on it?", path.display())]
     Nothing {

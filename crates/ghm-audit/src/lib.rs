@@ -7,6 +7,7 @@
 //! | [`detected`] | a summary of detections, without a run |
 //! | [`suspicion`] | for every label how much it looks like each kind of mistake |
 //! | [`ranking`] | one list over all kinds, the surest first |
+//! | [`mod@apply`] | accepted suspicions brought into the labels |
 //! | [`measure`] | how well scores find what is wrong, where that is known |
 //! | [`error`] | what can go wrong |
 //!
@@ -14,6 +15,7 @@
 //! has learned it by heart. So labels are judged by the mean over all epochs, early ones too, and never by the harmonised
 //! weight `beta * g`, which levels out what is looked for.
 
+pub mod apply;
 pub mod detected;
 pub mod error;
 pub mod measure;
@@ -22,6 +24,7 @@ pub mod ranking;
 pub mod summary;
 pub mod suspicion;
 
+pub use apply::{Changes, apply};
 pub use detected::from_detections;
 pub use error::AuditError;
 pub use observed::read_evidence;

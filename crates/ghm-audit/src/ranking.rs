@@ -2,13 +2,13 @@
 
 use ghm_boxes::Bbox;
 use ghm_data::Dataset;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::summary::{LabelSummary, Summary};
 use crate::suspicion::{Kind, Suspicion, Suspicions};
 
 /// A label that is probably wrong, or an object that probably lacks one.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Suspect {
     /// Its place in the list, counted from 1.
     pub rank: usize,

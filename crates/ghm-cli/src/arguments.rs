@@ -88,7 +88,11 @@ pub struct CheckArguments {
 
 /// `ghm audit`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct AuditArguments {
+    /// Something else than an audit.
+    #[command(subcommand)]
+    pub verb: Option<AuditVerb>,
     /// A run directory: the labels that it was trained on
     #[arg(value_name = "RUN", required_unless_present_any = ["annotations", "detections"])]
     pub run: Option<PathBuf>,
@@ -104,9 +108,36 @@ pub struct AuditArguments {
     /// Only what looks wrong by more than this, 0 to 1
     #[arg(long, default_value_t = 0.2)]
     pub least: f32,
+    /// Most suspects in audit.html
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pub page: usize,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What else there is about audits.
+#[derive(Debug, Subcommand)]
+pub enum AuditVerb {
+    /// A corrected data set beside the old one
+    Apply(AuditApplyArguments),
+}
+
+/// `ghm audit apply`.
+#[derive(Debug, Args)]
+pub struct AuditApplyArguments {
+    /// The decisions that the page gives, or audit.json with --above
+    #[arg(value_name = "DECISIONS")]
+    pub decisions: PathBuf,
+    /// Where the corrected data set goes, as COCO; never overwritten
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Accept what is not decided from this suspicion on, 0 to 1
+    #[arg(long, value_name = "SUSPICION")]
+    pub above: Option<f32>,
+    /// Links to the pictures in place of copies
+    #[arg(long)]
+    pub link: bool,
 }
 
 /// `ghm convert`.

@@ -6,6 +6,7 @@
 //! | [`boxes`] | boxes and their labels drawn on a picture |
 //! | [`text`] | the bitmap font |
 //! | [`compose`] | pictures side by side and enlarged |
+//! | [`mod@findings_page`] | a page on which findings about labels are accepted or rejected |
 //! | [`mod@file`] | writing a picture, whole or not at all |
 //!
 //! ```
@@ -23,6 +24,7 @@ pub mod boxes;
 pub mod colour;
 pub mod compose;
 pub mod file;
+pub mod findings_page;
 mod layout;
 pub mod text;
 
@@ -30,3 +32,4 @@ pub use boxes::{DrawnBox, draw_boxes};
 pub use colour::{Colour, class_colour};
 pub use compose::{enlarge, side_by_side};
 pub use file::{ReportError, write_png};
+pub use findings_page::{Crop, PageFinding, findings_page};

@@ -10,11 +10,11 @@ use crate::made_up::{EPOCHS, GOOD, dataset, evidence, object};
 
 const LOOSE: [f32; 4] = [35.0, 30.0, 100.0, 90.0];
 const NOWHERE: [f32; 4] = [120.0, 120.0, 180.0, 180.0];
-const MISSED: [f32; 4] = [100.0, 20.0, 150.0, 70.0];
+pub const MISSED: [f32; 4] = [100.0, 20.0, 150.0, 70.0];
 
 /// One mistake of each kind: labels 4 (wrong class), 7 (loose), 100 (about nothing, picture 10), 101 (a second label of 13), and an
 /// object without a label in picture 16.
-fn ruined() -> Dataset {
+pub fn ruined() -> Dataset {
     let mut dataset = dataset();
     dataset.images[3].objects[0].class_index = 2;
     dataset.images[6].objects[0] = object(7, 1, LOOSE);
@@ -44,7 +44,7 @@ fn beside(image_id: u64, epoch: usize) -> Vec<BackgroundEvidence> {
     }
 }
 
-fn list(dataset: &Dataset) -> Vec<Suspect> {
+pub fn list(dataset: &Dataset) -> Vec<Suspect> {
     let said = evidence(dataset, truth, beside);
     let summary = summarise(&said, dataset);
     rank(&summary, &suspicions(&summary, dataset), dataset, 0.2)

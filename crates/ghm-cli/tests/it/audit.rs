@@ -29,7 +29,10 @@ fn a_run_is_audited_into_a_list_that_no_second_audit_overwrites() {
     assert_eq!(csv.lines().count(), suspects.len() + 1);
     let columns = csv.lines().next().unwrap().split(',').count();
     assert_eq!((columns, csv.lines().nth(1).unwrap().split(',').next()), (18, Some("1")));
-    place.done(&["audit", "run"]);
+    let page = read("run/audit/audit.html");
+    assert_eq!(page.matches("data:image/jpeg;base64,").count(), suspects.len());
+    place.done(&["audit", "run", "--page", "3"]);
+    assert_eq!(read("run/audit-2/audit.html").matches("data:image/jpeg;base64,").count(), 3);
     assert!(place.path("run/audit-2/audit.csv").is_file());
     assert_eq!(read("run/audit/audit.csv"), csv);
     let json: Value = serde_json::from_str(&place.done(&["audit", "run", "--out", "list", "--json"])).unwrap();
@@ -77,4 +80,41 @@ fn what_cannot_be_audited_is_refused_with_the_way_out() {
     place.refused(&["audit", "run"], &["evidence.jsonl", "audit.evidence=true"]);
     let output = place.ghm(&["audit"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
+#[test]
+fn accepted_suspects_are_mended_in_a_data_set_beside_the_old_one() {
+    let place = trained();
+    let before = contents(&place.path("data"));
+    place.done(&["audit", "run", "--least", "0", "--out", "list"]);
+    let path = place.path("list/audit.json");
+    let mut list: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let all = list["suspects"].as_array().unwrap().clone();
+    let mut spurious = all.iter().find(|one| one["annotation_id"].is_u64()).unwrap().clone();
+    spurious["kind"] = "spurious-box".into();
+    // As the page has it: decided ones alone, here one accepted and one rejected.
+    let mut accepted = spurious.clone();
+    accepted["decision"] = "accept".into();
+    let mut rejected = all.iter().find(|one| one["rank"] != spurious["rank"]).unwrap().clone();
+    rejected["decision"] = "reject".into();
+    list["suspects"] = json!([accepted, rejected]);
+    std::fs::write(place.path("decisions.json"), list.to_string()).unwrap();
+    let said = place.done(&["audit", "apply", "decisions.json", "--out", "mended"]);
+    assert!(said.contains("mended in `train`: spurious box 1"), "{said}");
+    let labels = |root: &str| -> Vec<u64> {
+        let train = ghm_data::open(&place.path(root)).unwrap().load("train").unwrap().dataset;
+        train.images.iter().flat_map(|image| &image.objects).map(|object| object.annotation_id).collect()
+    };
+    let id = spurious["annotation_id"].as_u64().unwrap();
+    let expected: Vec<u64> = labels("data").into_iter().filter(|label| *label != id).collect();
+    assert_eq!(labels("mended"), expected);
+    assert_eq!(contents(&place.path("data")), before);
+
+    place.done(&["audit", "apply", "list/audit.json", "--above", "0.5", "--out", "automatic", "--link"]);
+    assert!(place.path("automatic/annotations/train.json").is_file());
+    place.refused(&["audit", "apply", "decisions.json", "--out", "mended"], &["mended", "exists"]);
+    place.refused(&["audit", "apply", "list/audit.json", "--out", "new"], &["nothing is accepted", "--above"]);
+    place.refused(&["audit", "apply", "list/audit.csv", "--out", "new"], &["audit.csv", "no decisions"]);
+    place.refused(&["audit", "apply", "none.json", "--out", "new"], &["none.json"]);
+    assert!(!place.path("new").exists());
 }

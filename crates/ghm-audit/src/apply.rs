@@ -1,0 +1,84 @@
+//! Accepted suspicions brought into the labels.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ghm_boxes::Bbox;
+use ghm_data::{Dataset, Object};
+
+use crate::error::AuditError;
+use crate::ranking::Suspect;
+use crate::suspicion::Kind;
+
+/// How many labels were changed, by kind of mistake.
+pub type Changes = BTreeMap<Kind, usize>;
+
+/// The data set with the accepted suspicions mended: classes and boxes as suggested, missing labels added under numbers that follow
+/// the others, labels of nothing and second labels taken away.
+///
+/// # Errors
+/// [`AuditError::Unfit`] for the first suspicion that does not fit the data set: of a picture, label or class that it has not, or without
+/// what it should suggest.
+pub fn apply(dataset: &Dataset, accepted: &[Suspect]) -> Result<(Dataset, Changes), AuditError> {
+    let mut mended = dataset.clone();
+    let index_of_image: HashMap<u64, usize> =
+        dataset.images.iter().enumerate().map(|(index, image)| (image.id, index)).collect();
+    let ids = dataset.images.iter().flat_map(|image| &image.objects).map(|object| object.annotation_id);
+    let mut next_id = ids.max().unwrap_or(0) + 1;
+    let mut changes = Changes::new();
+    for suspect in accepted {
+        let unfit = |reason: String| AuditError::Unfit { rank: suspect.rank, reason };
+        let Some(&image) = index_of_image.get(&suspect.image_id) else {
+            return Err(unfit(format!("the data set has no picture {}", suspect.image_id)));
+        };
+        let class_of = |name: &str| {
+            let found = dataset.categories.iter().position(|category| category.name == name);
+            found.ok_or_else(|| unfit(format!("the data set has no class `{name}`")))
+        };
+        let image = &mut mended.images[image];
+        let label = || {
+            let id = suspect.annotation_id.ok_or_else(|| unfit("it names no label".to_owned()))?;
+            let place = image.objects.iter().position(|object| object.annotation_id == id);
+            place.ok_or_else(|| unfit(format!("picture {} has no label {id}", suspect.image_id)))
+        };
+        match suspect.kind {
+            Kind::WrongClass => {
+                let Some(class) = &suspect.suggested_class else {
+                    return Err(unfit("it suggests no class".to_owned()));
+                };
+                let place = label()?;
+                image.objects[place].class_index = class_of(class)?;
+            }
+            Kind::LooseBox => {
+                let Some(bbox) = suspect.suggested_bbox else { return Err(unfit("it suggests no box".to_owned())) };
+                let place = label()?;
+                let bbox =
+                    inside(bbox, (image.width, image.height)).ok_or_else(|| unfit("its box is none".to_owned()))?;
+                (image.objects[place].bbox_in_image, image.objects[place].area) = (bbox, f64::from(bbox.area()));
+            }
+            Kind::SpuriousBox | Kind::Duplicate => {
+                let place = label()?;
+                image.objects.remove(place);
+            }
+            Kind::MissingBox => {
+                let bbox = inside(suspect.bbox, (image.width, image.height))
+                    .ok_or_else(|| unfit("its box is none".to_owned()))?;
+                image.objects.push(Object {
+                    annotation_id: next_id,
+                    record: next_id,
+                    class_index: class_of(&suspect.class)?,
+                    bbox_in_image: bbox,
+                    ignored: false,
+                    area: f64::from(bbox.area()),
+                });
+                next_id += 1;
+            }
+        }
+        *changes.entry(suspect.kind).or_default() += 1;
+    }
+    Ok((mended, changes))
+}
+
+fn inside([x1, y1, x2, y2]: [f32; 4], (width, height): (u32, u32)) -> Option<Bbox> {
+    let bbox = Bbox::new(x1, y1, x2, y2).clip(width as f32, height as f32);
+    bbox.is_proper().then_some(bbox)
+}

@@ -1,0 +1,52 @@
+//! What is accepted becomes right, and nothing else changes.
+
+use ghm_audit::{AuditError, Kind, Suspect, apply};
+use ghm_boxes::Bbox;
+
+use crate::list::{MISSED, list, ruined};
+use crate::made_up::{GOOD, dataset};
+
+fn close(a: Bbox, [x1, y1, x2, y2]: [f32; 4]) -> bool {
+    a.iou(Bbox::new(x1, y1, x2, y2)) > 0.95
+}
+
+#[test]
+fn a_data_set_with_all_suspects_accepted_is_the_good_one() {
+    let ruined = ruined();
+    let (mended, changes) = apply(&ruined, &list(&ruined)).unwrap();
+    assert_eq!(changes.values().collect::<Vec<_>>(), [&1; 5]);
+    for (image, good) in mended.images.iter().zip(&dataset().images) {
+        let added = usize::from(image.id == 16);
+        assert_eq!(image.objects.len(), 1 + added, "picture {}", image.id);
+        let (object, good) = (&image.objects[0], &good.objects[0]);
+        assert_eq!((object.annotation_id, object.class_index), (good.annotation_id, good.class_index));
+        assert!(close(object.bbox_in_image, GOOD));
+        assert_eq!(object.area, f64::from(object.bbox_in_image.area()));
+    }
+    let added = &mended.images[15].objects[1];
+    // Labels 100 and 101 were there.
+    assert_eq!((added.annotation_id, added.class_index), (102, 2));
+    assert!(close(added.bbox_in_image, MISSED));
+    assert_eq!(apply(&ruined, &[]).unwrap().0, ruined);
+}
+
+#[test]
+fn suspects_of_another_data_set_are_refused_by_their_rank() {
+    let ruined = ruined();
+    let list = list(&ruined);
+    let of = |kind: Kind| list.iter().find(|suspect| suspect.kind == kind).unwrap().clone();
+    let cases: [(Suspect, &str); 6] = [
+        (Suspect { image_id: 99, ..of(Kind::SpuriousBox) }, "no picture 99"),
+        (Suspect { annotation_id: Some(999), ..of(Kind::SpuriousBox) }, "no label 999"),
+        (Suspect { annotation_id: None, ..of(Kind::Duplicate) }, "names no label"),
+        (Suspect { suggested_class: Some("cow".into()), ..of(Kind::WrongClass) }, "no class `cow`"),
+        (Suspect { suggested_bbox: None, ..of(Kind::LooseBox) }, "suggests no box"),
+        (Suspect { bbox: [500.0, 0.0, 600.0, 10.0], ..of(Kind::MissingBox) }, "its box is none"),
+    ];
+    for (suspect, expected) in cases {
+        let rank = suspect.rank;
+        let error = apply(&ruined, &[suspect]).unwrap_err();
+        assert!(matches!(error, AuditError::Unfit { rank: of, .. } if of == rank));
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}

@@ -1,0 +1,87 @@
+//! The list of an audit as CSV and as a table.
+
+use std::path::Path;
+
+use ghm_audit::{Kind, Summary, Suspect};
+
+use crate::table::{aligned, counted};
+
+/// Lines printed of the list.
+const SHOWN: usize = 20;
+
+/// As RFC 4180 has it, a line a suspect.
+pub fn csv(suspects: &[Suspect]) -> String {
+    let head = "rank,kind,suspicion,image_id,file_name,annotation_id,class,x1,y1,x2,y2,suggested_class,suggested_x1,suggested_y1,\
+                suggested_x2,suggested_y2,duplicate_of,reason\n";
+    let line = |suspect: &Suspect| {
+        let corners =
+            |bbox: Option<[f32; 4]>| bbox.map_or([const { String::new() }; 4], |b| b.map(|edge| format!("{edge:.1}")));
+        let number = |id: Option<u64>| id.map_or(String::new(), |id| id.to_string());
+        let mut cells = vec![
+            suspect.rank.to_string(),
+            name(suspect.kind).replace(' ', "-"),
+            format!("{:.4}", suspect.suspicion),
+            suspect.image_id.to_string(),
+            suspect.file_name.clone(),
+            number(suspect.annotation_id),
+            suspect.class.clone(),
+        ];
+        cells.extend(corners(Some(suspect.bbox)));
+        cells.push(suspect.suggested_class.clone().unwrap_or_default());
+        cells.extend(corners(suspect.suggested_bbox));
+        cells.extend([number(suspect.duplicate_of), suspect.reason.clone()]);
+        cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\n"
+    };
+    head.to_owned() + &suspects.iter().map(line).collect::<String>()
+}
+
+/// A cell as RFC 4180 has it.
+fn quoted(cell: &str) -> String {
+    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
+}
+
+/// A kind in words.
+pub fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::WrongClass => "wrong class",
+        Kind::LooseBox => "loose box",
+        Kind::MissingBox => "missing box",
+        Kind::SpuriousBox => "spurious box",
+        Kind::Duplicate => "duplicate",
+    }
+}
+
+/// Counts and the head of the list.
+pub fn text(summary: &Summary, suspects: &[Suspect], out: &Path) -> String {
+    let kinds = [Kind::WrongClass, Kind::LooseBox, Kind::MissingBox, Kind::SpuriousBox, Kind::Duplicate];
+    let counts =
+        kinds.iter().map(|kind| (name(*kind), suspects.iter().filter(|suspect| suspect.kind == *kind).count()));
+    let counts: Vec<String> = counts.map(|(name, count)| format!("{name} {count}")).collect();
+    let head = ["rank", "suspicion", "kind", "picture", "class", "why"].map(str::to_owned);
+    let line = |suspect: &Suspect| {
+        let why = suspect.reason.clone();
+        let suspicion = format!("{:.2}", suspect.suspicion);
+        [
+            suspect.rank.to_string(),
+            suspicion,
+            name(suspect.kind).to_owned(),
+            suspect.file_name.clone(),
+            suspect.class.clone(),
+            why,
+        ]
+    };
+    let lines: Vec<[String; 6]> = std::iter::once(head).chain(suspects.iter().take(SHOWN).map(line)).collect();
+    let looked = summary.labels.iter().filter(|label| label.looks > 0).count();
+    format!(
+        "{}: {} of {} judged; {} ({})\n\n{}\n{}",
+        out.display(),
+        counted(suspects.len(), "suspect"),
+        counted(looked, "label"),
+        counts.join(", "),
+        "audit.html to look through them, audit.csv and audit.json",
+        aligned(&lines),
+        if suspects.len() > SHOWN { format!("and {} more", suspects.len() - SHOWN) } else { String::new() },
+    )
+    .trim_end()
+    .to_owned()
+}

@@ -1,0 +1,49 @@
+//! The page of an audit.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use ghm_audit::{Kind, Suspect};
+use ghm_boxes::Bbox;
+use ghm_data::{Dataset, ImageRecord, decode};
+use ghm_report::{Crop, PageFinding, findings_page};
+use image::RgbImage;
+use rayon::prelude::*;
+use serde_json::Value;
+
+/// The page with these suspects; `head` is what the decisions are headed by.
+pub fn page(of: &str, head: &Value, suspects: &[Suspect], dataset: &Dataset) -> Result<String> {
+    let mut of_image: HashMap<u64, Vec<usize>> = HashMap::new();
+    for (index, suspect) in suspects.iter().enumerate() {
+        of_image.entry(suspect.image_id).or_default().push(index);
+    }
+    // Each picture is decoded once.
+    let images: Vec<(&ImageRecord, &Vec<usize>)> =
+        dataset.images.iter().filter_map(|image| Some((image, of_image.get(&image.id)?))).collect();
+    let crops = images.par_iter().flat_map_iter(|(image, indices)| {
+        let picture = decode(&image.path)
+            .ok()
+            .and_then(|picture| RgbImage::from_raw(picture.width as u32, picture.height as u32, picture.pixels));
+        let crop = move |index: &usize| Some((*index, crop(picture.as_ref()?, &suspects[*index])?));
+        indices.iter().filter_map(crop).collect::<Vec<_>>()
+    });
+    let mut crops: HashMap<usize, Crop> = crops.collect();
+    let finding = |(index, suspect): (usize, &Suspect)| {
+        Ok(PageFinding {
+            record: serde_json::to_value(suspect)?,
+            reason: suspect.reason.clone(),
+            picture: suspect.file_name.clone(),
+            crop: crops.remove(&index),
+        })
+    };
+    let findings: Vec<PageFinding> = suspects.iter().enumerate().map(finding).collect::<Result<_>>()?;
+    Ok(findings_page(&format!("Audit of {of}"), head, &findings))
+}
+
+fn crop(picture: &RgbImage, suspect: &Suspect) -> Option<Crop> {
+    let bbox = |[x1, y1, x2, y2]: [f32; 4]| Bbox::new(x1, y1, x2, y2);
+    match suspect.kind {
+        Kind::MissingBox => Crop::new(picture, None, Some(bbox(suspect.bbox))),
+        _ => Crop::new(picture, Some(bbox(suspect.bbox)), suspect.suggested_bbox.map(bbox)),
+    }
+}
