@@ -7,7 +7,7 @@ use ghm_data::Dataset;
 use ghm_eval::Detection;
 use rayon::prelude::*;
 
-use crate::summary::{LabelSummary, Seen, Summary};
+use crate::summary::{LabelSummary, Origin, Seen, Summary};
 
 /// A detection speaks of a label from this IoU on.
 const ABOUT: f32 = 0.4;
@@ -45,7 +45,7 @@ pub fn from_detections(detections: &[Detection], dataset: &Dataset) -> Summary {
     };
     let pictures: Vec<_> = dataset.images.par_iter().enumerate().map(of_picture).collect();
     let (labels, unlabelled): (Vec<_>, Vec<_>) = pictures.into_iter().unzip();
-    Summary { labels: labels.concat(), unlabelled: unlabelled.concat() }
+    Summary { labels: labels.concat(), unlabelled: unlabelled.concat(), origin: Origin::Detections }
 }
 
 fn label((image, object): (usize, usize), class: usize, bbox: Bbox, found: &[Found]) -> LabelSummary {
@@ -58,6 +58,7 @@ fn label((image, object): (usize, usize), class: usize, bbox: Bbox, found: &[Fou
         object,
         looks: 1,
         own: best(true).map_or(0.0, |found| found.score),
+        best: best(true).map_or(0.0, |found| found.score),
         other: best(false).map_or((class, 0.0), |found| (found.class, found.score)),
         box_norm: 0.0,
         iou: surest.map_or(0.0, |found| found.bbox.iou(bbox)),

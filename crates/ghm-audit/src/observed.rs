@@ -14,7 +14,7 @@ use ghm_data::Dataset;
 use ghm_eval::{BackgroundEvidence, Evidence, LabelEvidence};
 
 use crate::error::AuditError;
-use crate::summary::{LabelSummary, Seen, Summary};
+use crate::summary::{LabelSummary, Origin, Seen, Summary};
 
 /// Boxes of background in several epochs are one object from this IoU on.
 const ONE: f32 = 0.5;
@@ -66,6 +66,7 @@ struct Gathered<'a> {
 struct Sums {
     looks: usize,
     own: f32,
+    best: f32,
     box_norm: f32,
     /// Sum of scores of each other class.
     others: HashMap<usize, f32>,
@@ -122,7 +123,7 @@ impl<'a> Gathered<'a> {
             clusters.iter().map(|cluster| cluster.seen(image, *looks)).collect::<Vec<_>>()
         };
         let unlabelled = self.pictures.iter().enumerate().flat_map(seen).filter(|seen| !seen.is_labelled(self.dataset));
-        Summary { labels, unlabelled: unlabelled.collect() }
+        Summary { labels, unlabelled: unlabelled.collect(), origin: Origin::Learning }
     }
 }
 
@@ -131,6 +132,7 @@ impl Sums {
         let own = 1.0 - said.class_norm;
         self.looks += 1;
         self.own += own;
+        self.best += said.score;
         self.box_norm += said.box_norm;
         *self.others.entry(said.other_class).or_default() += said.other_score;
         let weight = own.max(said.other_score);
@@ -143,8 +145,17 @@ impl Sums {
 }
 
 fn summary_of(sums: Option<&Sums>, (image, object): (usize, usize), class: usize, label: Bbox) -> LabelSummary {
-    let nothing =
-        LabelSummary { image, object, looks: 0, own: 0.0, other: (class, 0.0), box_norm: 0.0, iou: 0.0, bbox: label };
+    let nothing = LabelSummary {
+        image,
+        object,
+        looks: 0,
+        own: 0.0,
+        best: 0.0,
+        other: (class, 0.0),
+        box_norm: 0.0,
+        iou: 0.0,
+        bbox: label,
+    };
     let Some(sums) = sums else { return nothing };
     let looks = sums.looks as f32;
     // The class that the data set has now is no other one.
@@ -154,6 +165,7 @@ fn summary_of(sums: Option<&Sums>, (image, object): (usize, usize), class: usize
     LabelSummary {
         looks: sums.looks,
         own: sums.own / looks,
+        best: sums.best / looks,
         other: other.map_or((class, 0.0), |(class, score)| (*class, score / looks)),
         box_norm: sums.box_norm / looks,
         iou: sums.iou / weight,

@@ -10,6 +10,17 @@ pub struct Summary {
     pub labels: Vec<LabelSummary>,
     /// Objects that were seen where no label is, in no order.
     pub unlabelled: Vec<Seen>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where a summary comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From a network that was learning these very labels, and so to see nothing where none is.
+    Learning,
+    /// From detections of a network that had nothing to do with them.
+    Detections,
 }
 
 /// What is known of one label.
@@ -23,6 +34,8 @@ pub struct LabelSummary {
     pub looks: usize,
     /// Mean score of its own class, 0 to 1; the mean gradient norm is 1 minus it.
     pub own: f32,
+    /// Mean of the best score of its own class.
+    pub best: f32,
     /// The other class that was seen most of, and its mean score.
     pub other: (usize, f32),
     /// Mean gradient norm of its box, 0 to 1; 0 where there is none.
