@@ -7,7 +7,7 @@ use ghm_data::Dataset;
 use ghm_eval::Detection;
 use rayon::prelude::*;
 
-use crate::summary::{LabelSummary, Origin, Seen, Summary};
+use crate::summary::{LabelSummary, Origin, Seen, Summary, cross_entropy};
 
 /// A detection speaks of a label from this IoU on.
 const ABOUT: f32 = 0.4;
@@ -59,6 +59,7 @@ fn label((image, object): (usize, usize), class: usize, bbox: Bbox, found: &[Fou
         looks: 1,
         own: best(true).map_or(0.0, |found| found.score),
         best: best(true).map_or(0.0, |found| found.score),
+        cross_entropy: cross_entropy(best(true).map_or(0.0, |found| found.score)),
         other: best(false).map_or((class, 0.0), |found| (found.class, found.score)),
         box_norm: 0.0,
         iou: surest.map_or(0.0, |found| found.bbox.iou(bbox)),

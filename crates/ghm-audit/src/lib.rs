@@ -9,6 +9,8 @@
 //! | [`ranking`] | one list over all kinds, the surest first |
 //! | [`mod@apply`] | accepted suspicions brought into the labels |
 //! | [`measure`] | how well scores find what is wrong, where that is known |
+//! | [`truth`] | what is wrong in truth, where it was made wrong on purpose |
+//! | [`rival`] | other ways to rank labels |
 //! | [`error`] | what can go wrong |
 //!
 //! The norm of a label's gradient, `g = |p - p*|`, is what tells a wrong label: the network keeps contradicting it until it
@@ -21,8 +23,10 @@ pub mod error;
 pub mod measure;
 pub mod observed;
 pub mod ranking;
+pub mod rival;
 pub mod summary;
 pub mod suspicion;
+pub mod truth;
 
 pub use apply::{Changes, apply};
 pub use detected::from_detections;
@@ -30,4 +34,5 @@ pub use error::AuditError;
 pub use observed::read_evidence;
 pub use ranking::{Suspect, rank};
 pub use summary::{LabelSummary, Origin, Seen, Summary};
-pub use suspicion::{Kind, Suspicion, suspicions};
+pub use suspicion::{Kind, Suspicion, Suspicions, suspicions};
+pub use truth::Truth;

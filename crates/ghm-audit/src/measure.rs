@@ -45,7 +45,8 @@ impl Judged {
             found += 1;
             found as f64 / f64::from(place)
         });
-        let sum: f64 = precisions.sum();
+        // The sum of nothing would be -0.
+        let sum: f64 = precisions.fold(0.0, |sum, precision| sum + precision);
         (self.wrong() > 0).then(|| sum / self.wrong() as f64)
     }
 

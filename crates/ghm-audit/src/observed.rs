@@ -14,7 +14,7 @@ use ghm_data::Dataset;
 use ghm_eval::{BackgroundEvidence, Evidence, LabelEvidence};
 
 use crate::error::AuditError;
-use crate::summary::{LabelSummary, Origin, Seen, Summary};
+use crate::summary::{LabelSummary, Origin, Seen, Summary, cross_entropy};
 
 /// Boxes of background in several epochs are one object from this IoU on.
 const ONE: f32 = 0.5;
@@ -67,6 +67,7 @@ struct Sums {
     looks: usize,
     own: f32,
     best: f32,
+    cross_entropy: f32,
     box_norm: f32,
     /// Sum of scores of each other class.
     others: HashMap<usize, f32>,
@@ -133,6 +134,7 @@ impl Sums {
         self.looks += 1;
         self.own += own;
         self.best += said.score;
+        self.cross_entropy += cross_entropy(own);
         self.box_norm += said.box_norm;
         *self.others.entry(said.other_class).or_default() += said.other_score;
         let weight = own.max(said.other_score);
@@ -151,6 +153,7 @@ fn summary_of(sums: Option<&Sums>, (image, object): (usize, usize), class: usize
         looks: 0,
         own: 0.0,
         best: 0.0,
+        cross_entropy: 0.0,
         other: (class, 0.0),
         box_norm: 0.0,
         iou: 0.0,
@@ -166,6 +169,7 @@ fn summary_of(sums: Option<&Sums>, (image, object): (usize, usize), class: usize
         looks: sums.looks,
         own: sums.own / looks,
         best: sums.best / looks,
+        cross_entropy: sums.cross_entropy / looks,
         other: other.map_or((class, 0.0), |(class, score)| (*class, score / looks)),
         box_norm: sums.box_norm / looks,
         iou: sums.iou / weight,

@@ -38,6 +38,8 @@ pub struct LabelSummary {
     pub best: f32,
     /// The other class that was seen most of, and its mean score.
     pub other: (usize, f32),
+    /// Mean cross entropy of its own class, at least 0.
+    pub cross_entropy: f32,
     /// Mean gradient norm of its box, 0 to 1; 0 where there is none.
     pub box_norm: f32,
     /// Mean IoU with the box that was seen, 0 to 1.
@@ -81,4 +83,9 @@ impl Seen {
             self.bbox.iou(label) >= SAME || ((object.class_index == self.class || object.ignored) && inside >= PART)
         })
     }
+}
+
+/// The cross entropy of a positive with this score, that of 1e-6 at most.
+pub(crate) fn cross_entropy(score: f32) -> f32 {
+    -score.max(1e-6).ln()
 }

@@ -36,7 +36,7 @@ pub enum Verb {
     Export(ExportArguments),
     /// What a file of weights is: whose, of which network, with which settings to start from it
     Weights(WeightsArguments),
-    /// How fast this machine computes
+    /// How fast this machine computes, and how well wrong labels are found
     Bench(BenchArguments),
 }
 
@@ -364,6 +364,8 @@ pub enum BenchVerb {
     Predict(BenchPredictArguments),
     /// Batches from files, and decoding alone
     Loader(BenchLoaderArguments),
+    /// How well an audit finds labels that ghm corrupt made wrong, beside other rankings
+    Audit(BenchAuditArguments),
 }
 
 /// The network and pictures that are timed.
@@ -433,6 +435,23 @@ pub struct BenchLoaderArguments {
     /// Threads beside a single one [default: data.threads, or one for each core]
     #[arg(long)]
     pub threads: Option<usize>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ghm bench audit`.
+#[derive(Debug, Args)]
+pub struct BenchAuditArguments {
+    /// A run that was trained on what ghm corrupt wrote
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// What is wrong in truth [default: truth.json in the run's data set]
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
+    /// cpu, cuda, cuda:N or wgpu
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

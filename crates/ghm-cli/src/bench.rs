@@ -1,5 +1,6 @@
-//! `ghm bench`: how fast this machine computes, one file a part.
+//! `ghm bench`: how fast this machine computes, and how well wrong labels are found; one file a part.
 
+mod audit;
 mod clock;
 mod loader;
 mod loss_data;
@@ -24,5 +25,6 @@ pub fn run(arguments: &BenchArguments) -> Result<ExitCode> {
         BenchVerb::Step(step) => step::run(step),
         BenchVerb::Predict(predict) => predict::run(predict),
         BenchVerb::Loader(loader) => loader::run(loader),
+        BenchVerb::Audit(audit) => audit::run(audit),
     }
 }

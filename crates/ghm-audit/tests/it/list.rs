@@ -23,7 +23,7 @@ pub fn ruined() -> Dataset {
     dataset
 }
 
-fn truth(object: &ghm_data::Object) -> Option<(usize, [f32; 4])> {
+pub fn truth(object: &ghm_data::Object) -> Option<(usize, [f32; 4])> {
     match object.annotation_id {
         100 => None,
         101 => Some((1, GOOD)),
@@ -31,7 +31,7 @@ fn truth(object: &ghm_data::Object) -> Option<(usize, [f32; 4])> {
     }
 }
 
-fn beside(image_id: u64, epoch: usize) -> Vec<BackgroundEvidence> {
+pub fn beside(image_id: u64, epoch: usize) -> Vec<BackgroundEvidence> {
     let seen = |class: usize, score: f32, bbox: [f32; 4]| BackgroundEvidence { class, score, bbox };
     let grows = epoch as f32 / EPOCHS as f32;
     match image_id {

@@ -118,3 +118,21 @@ fn accepted_suspects_are_mended_in_a_data_set_beside_the_old_one() {
     place.refused(&["audit", "apply", "none.json", "--out", "new"], &["none.json"]);
     assert!(!place.path("new").exists());
 }
+
+#[test]
+fn rankings_are_measured_against_the_truth_of_known_noise() {
+    let place = Workplace::new();
+    place.done(&["corrupt", "data", "--mix", "0.2", "--out", "noisy"]);
+    place.done(&["train", "recipe.toml", "data.root=noisy", "schedule.epochs=1", "--out", "run"]);
+    let json: Value = serde_json::from_str(&place.done(&["bench", "audit", "run", "--json"])).unwrap();
+    let rankings = json["rankings"].as_array().unwrap();
+    assert_eq!(rankings.len(), 7);
+    for ranking in rankings {
+        assert_eq!(ranking["kinds"].as_array().unwrap().len(), 4, "{ranking}");
+        assert!(ranking["mean_average_precision"].as_f64().is_some_and(|ap| (0.0..=1.0).contains(&ap)), "{ranking}");
+    }
+    let said = place.done(&["bench", "audit", "run"]);
+    assert!(said.contains("ObjectLab, thresholds freed") && said.contains("P@100"), "{said}");
+    place.refused(&["bench", "audit", "run", "--truth", "none.json"], &["none.json", "ghm corrupt"]);
+    place.refused(&["bench", "audit", "run", "--truth", "recipe.toml"], &["recipe.toml", "ghm corrupt"]);
+}
