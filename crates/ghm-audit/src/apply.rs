@@ -23,7 +23,7 @@ pub fn apply(dataset: &Dataset, accepted: &[Suspect]) -> Result<(Dataset, Change
     let index_of_image: HashMap<u64, usize> =
         dataset.images.iter().enumerate().map(|(index, image)| (image.id, index)).collect();
     let ids = dataset.images.iter().flat_map(|image| &image.objects).map(|object| object.annotation_id);
-    let mut next_id = ids.max().unwrap_or(0) + 1;
+    let mut last_id = ids.max().unwrap_or(0);
     let mut changes = Changes::new();
     for suspect in accepted {
         let unfit = |reason: String| AuditError::Unfit { rank: suspect.rank, reason };
@@ -38,7 +38,14 @@ pub fn apply(dataset: &Dataset, accepted: &[Suspect]) -> Result<(Dataset, Change
         let label = || {
             let id = suspect.annotation_id.ok_or_else(|| unfit("it names no label".to_owned()))?;
             let place = image.objects.iter().position(|object| object.annotation_id == id);
-            place.ok_or_else(|| unfit(format!("picture {} has no label {id}", suspect.image_id)))
+            let place = place.ok_or_else(|| unfit(format!("picture {} has no label {id}", suspect.image_id)))?;
+            let object = &image.objects[place];
+            let class = &dataset.categories[object.class_index].name;
+            // Numbers of labels move up where the format has none and one before was deleted.
+            if *class != suspect.class || !is_same(object.bbox_in_image, suspect.bbox) {
+                return Err(unfit(format!("label {id} is another one now, a `{class}` at {:?}", object.bbox_in_image)));
+            }
+            Ok(place)
         };
         match suspect.kind {
             Kind::WrongClass => {
@@ -62,20 +69,26 @@ pub fn apply(dataset: &Dataset, accepted: &[Suspect]) -> Result<(Dataset, Change
             Kind::MissingBox => {
                 let bbox = inside(suspect.bbox, (image.width, image.height))
                     .ok_or_else(|| unfit("its box is none".to_owned()))?;
+                last_id =
+                    last_id.checked_add(1).ok_or_else(|| unfit("no number is left for a new label".to_owned()))?;
                 image.objects.push(Object {
-                    annotation_id: next_id,
-                    record: next_id,
+                    annotation_id: last_id,
+                    record: last_id,
                     class_index: class_of(&suspect.class)?,
                     bbox_in_image: bbox,
                     ignored: false,
                     area: f64::from(bbox.area()),
                 });
-                next_id += 1;
             }
         }
         *changes.entry(suspect.kind).or_default() += 1;
     }
     Ok((mended, changes))
+}
+
+/// To a twentieth of a pixel.
+fn is_same(bbox: Bbox, [x1, y1, x2, y2]: [f32; 4]) -> bool {
+    [bbox.x1 - x1, bbox.y1 - y1, bbox.x2 - x2, bbox.y2 - y2].iter().all(|edge| edge.abs() < 0.05)
 }
 
 fn inside([x1, y1, x2, y2]: [f32; 4], (width, height): (u32, u32)) -> Option<Bbox> {

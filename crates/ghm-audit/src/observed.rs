@@ -26,16 +26,19 @@ const ONE: f32 = 0.5;
 /// [`AuditError`] for a file that cannot be read or is no evidence, and where it says nothing of the data set.
 pub fn read_evidence(path: &Path, dataset: &Dataset) -> Result<Summary, AuditError> {
     let io = |source| AuditError::Io { path: path.into(), source };
-    let file = BufReader::new(File::open(path).map_err(io)?);
-    let mut gathered = Gathered::new(dataset);
-    for (line, text) in (1..).zip(file.lines()) {
-        let text = text.map_err(io)?;
-        let said: Evidence = serde_json::from_str(&text).map_err(|error| AuditError::Line {
-            path: path.into(),
-            line,
-            reason: error.to_string(),
-        })?;
-        gathered.take(&said);
+    let mut file = BufReader::new(File::open(path).map_err(io)?);
+    let (mut gathered, mut text) = (Gathered::new(dataset), String::new());
+    for line in 1.. {
+        text.clear();
+        if file.read_line(&mut text).map_err(io)? == 0 {
+            break;
+        }
+        match serde_json::from_str::<Evidence>(&text) {
+            Ok(said) => gathered.take(&said),
+            // A run that was killed, or goes on, ends in the middle of a line.
+            Err(_) if !text.ends_with('\n') && line > 1 => break,
+            Err(error) => return Err(AuditError::Line { path: path.into(), line, reason: error.to_string() }),
+        }
     }
     let summary = gathered.summary();
     if summary.labels.iter().all(|label| label.looks == 0) {
@@ -55,8 +58,8 @@ pub fn summarise<'a>(said: impl IntoIterator<Item = &'a Evidence>, dataset: &Dat
 struct Gathered<'a> {
     dataset: &'a Dataset,
     index_of_image: HashMap<u64, usize>,
-    /// By annotation id.
-    labels: HashMap<u64, Sums>,
+    /// By picture and annotation id.
+    labels: HashMap<(u64, u64), Sums>,
     /// Of each picture: how often it was looked at, and what was seen beside its labels.
     pictures: Vec<(usize, Vec<Cluster>)>,
 }
@@ -98,12 +101,13 @@ impl<'a> Gathered<'a> {
 
     fn take(&mut self, said: &Evidence) {
         let Some(&image) = self.index_of_image.get(&said.image_id) else { return };
-        for label in said.objects.iter().filter(|label| label.anchors > 0) {
-            self.labels.entry(label.annotation_id).or_default().add(label);
+        let classes = self.dataset.categories.len();
+        for label in said.objects.iter().filter(|label| label.anchors > 0 && label.other_class < classes) {
+            self.labels.entry((said.image_id, label.annotation_id)).or_default().add(label);
         }
         let (looks, clusters) = &mut self.pictures[image];
         *looks += 1;
-        for seen in &said.background {
+        for seen in said.background.iter().filter(|seen| seen.class < classes) {
             let bbox = bbox(seen.bbox);
             match clusters.iter_mut().find(|cluster| self::bbox(cluster.leader.bbox).iou(bbox) >= ONE) {
                 Some(cluster) => cluster.add(seen, said.epoch),
@@ -116,7 +120,7 @@ impl<'a> Gathered<'a> {
         let mut labels = Vec::new();
         for (image, record) in self.dataset.images.iter().enumerate() {
             for (object, label) in record.objects.iter().enumerate().filter(|(_, object)| !object.ignored) {
-                let sums = self.labels.get(&label.annotation_id);
+                let sums = self.labels.get(&(record.id, label.annotation_id));
                 labels.push(summary_of(sums, (image, object), label.class_index, label.bbox_in_image));
             }
         }

@@ -17,10 +17,12 @@ pub struct Suspect {
     /// How much it looks so, 0 to 1.
     pub suspicion: f32,
     /// The picture.
+    #[serde(deserialize_with = "id::read")]
     pub image_id: u64,
     /// Its name.
     pub file_name: String,
     /// The label; `None` for a missing one.
+    #[serde(default, deserialize_with = "id::read_option")]
     pub annotation_id: Option<u64>,
     /// The label's class by name, or for a missing label the class that it should have.
     pub class: String,
@@ -31,6 +33,7 @@ pub struct Suspect {
     /// For a loose box the box that was seen.
     pub suggested_bbox: Option<[f32; 4]>,
     /// For a duplicate the label that stays.
+    #[serde(default, deserialize_with = "id::read_option")]
     pub duplicate_of: Option<u64>,
     /// Why, in words.
     pub reason: String,
@@ -110,4 +113,33 @@ fn most(suspicion: &Suspicion) -> (Kind, f32) {
 
 fn corners(bbox: Bbox) -> [f32; 4] {
     [bbox.x1, bbox.y1, bbox.x2, bbox.y2]
+}
+
+/// Numbers that are read as text too: what goes through a browser would lose those above 2^53.
+mod id {
+    use serde::de::{Deserialize, Deserializer, Error};
+
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Id {
+        Number(u64),
+        Text(String),
+    }
+
+    impl Id {
+        fn number<E: Error>(self) -> Result<u64, E> {
+            match self {
+                Self::Number(number) => Ok(number),
+                Self::Text(text) => text.parse().map_err(|_| E::custom(format!("`{text}` is no number"))),
+            }
+        }
+    }
+
+    pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        Id::deserialize(deserializer)?.number()
+    }
+
+    pub fn read_option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+        Option::<Id>::deserialize(deserializer)?.map(Id::number).transpose()
+    }
 }

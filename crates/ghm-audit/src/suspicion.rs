@@ -89,10 +89,11 @@ pub struct Suspicions {
 /// How much each label of a summary looks wrong, and each object without one like a missing box. Of labels that were never looked at
 /// only duplicates are known.
 pub fn suspicions(summary: &Summary, dataset: &Dataset) -> Suspicions {
-    let looked = || summary.labels.iter().filter(|label| label.looks > 0);
+    // Labels that nothing speaks of say nothing of the others.
+    let looked = || summary.labels.iter().filter(|label| label.looks > 0 && label.objectness() > 0.0);
     let objectness = median(looked().map(LabelSummary::objectness)).max(f32::MIN_POSITIVE);
     let iou = median(looked().map(|label| label.iou));
-    let best = median(looked().map(|label| label.best)).max(f32::MIN_POSITIVE);
+    let best = median(looked().map(|label| label.best.max(label.objectness()))).max(f32::MIN_POSITIVE);
     let duplicates = duplicates(summary, dataset);
     let of_size = of_size(summary, dataset);
     let of_label = |((label, duplicate), of_size): ((&LabelSummary, (f32, usize)), f32)| {
@@ -125,7 +126,8 @@ fn of_size(summary: &Summary, dataset: &Dataset) -> Vec<f32> {
         let label = &summary.labels[*index];
         dataset.images[label.image].objects[label.object].bbox_in_image.area()
     };
-    let mut by_size: Vec<usize> = (0..summary.labels.len()).filter(|index| summary.labels[*index].looks > 0).collect();
+    let speaks = |index: &usize| summary.labels[*index].looks > 0 && summary.labels[*index].objectness() > 0.0;
+    let mut by_size: Vec<usize> = (0..summary.labels.len()).filter(speaks).collect();
     by_size.sort_by(|a, b| area(a).total_cmp(&area(b)));
     let sizes = (by_size.len() / OF_ONE_SIZE).clamp(1, SIZES);
     let mut of_size = vec![f32::MIN_POSITIVE; summary.labels.len()];

@@ -1,5 +1,6 @@
 //! `ghm audit`: labels that are probably wrong, the surest first.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -7,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use ghm_audit::{Summary, from_detections, rank, read_evidence, suspicions};
 use ghm_data::Dataset;
 use ghm_eval::read_detections;
-use ghm_train::{RunDirectory, replace_file};
+use ghm_train::{Checkpoint, RunDirectory, replace_file};
 use serde_json::json;
 
 use crate::arguments::{AuditArguments, AuditVerb};
@@ -50,7 +51,11 @@ pub fn run(arguments: &AuditArguments) -> Result<ExitCode> {
     }
     std::fs::create_dir_all(&out).with_context(|| format!("{}: cannot be made", out.display()))?;
     replace_file(&out.join("audit.csv"), list::csv(&suspects).as_bytes())?;
-    let head = json!({"of": of, "data": std::path::absolute(data)?, "split": split});
+    // What was decided about another list is not about this one.
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_string(&suspects)?.hash(&mut hasher);
+    let list = format!("{:016x}", hasher.finish());
+    let head = json!({"of": of, "data": std::path::absolute(data)?, "split": split, "list": list});
     let mut document = head.clone();
     document["labels"] = summary.labels.len().into();
     document["least"] = arguments.least.into();
@@ -73,6 +78,7 @@ fn of_run(arguments: &AuditArguments) -> Result<Subject> {
     let source = ghm_data::open(&recipe.data.root)?;
     let Some(split) = &recipe.data.train else { bail!("{}: its recipe names no data.train", root.display()) };
     let dataset = source.load(split)?.dataset;
+    expect_same(&directory, &dataset)?;
     let evidence = directory.evidence_path();
     if !evidence.is_file() {
         bail!("{}: is not there; train with audit.evidence=true", evidence.display());
@@ -83,6 +89,24 @@ fn of_run(arguments: &AuditArguments) -> Result<Subject> {
     Ok(Subject { summary, dataset, out, data, split, of })
 }
 
+/// Refuses a data set with other classes than the run's; one whose labels have changed is told of.
+pub fn expect_same(directory: &RunDirectory, dataset: &Dataset) -> Result<()> {
+    let path = directory.checkpoint_path("last");
+    if !Checkpoint::exists(&path) {
+        return Ok(());
+    }
+    let state = Checkpoint::read(&path)?.state;
+    if state.categories != dataset.categories {
+        bail!("{}: the data set's classes are no longer those of the run; train again", directory.root().display());
+    }
+    if !state.fingerprint.split('+').any(|split| split == ghm_data::fingerprint(dataset)) {
+        eprintln!(
+            "warning: the labels have changed since the run; what is said of those that are new or moved is not right"
+        );
+    }
+    Ok(())
+}
+
 fn of_files(annotations: &Path, detections: &Path) -> Result<Subject> {
     let source = ghm_data::open(annotations)?;
     let [split] = source.splits() else {
@@ -90,6 +114,14 @@ fn of_files(annotations: &Path, detections: &Path) -> Result<Subject> {
     };
     let dataset = source.load(split)?.dataset;
     let summary = from_detections(&read_detections(detections)?, &dataset);
+    let silent = summary.labels.iter().filter(|label| label.objectness() == 0.0).count();
+    if 2 * silent > summary.labels.len() {
+        eprintln!(
+            "warning: {silent} of {} labels have no detection about them, and all of those look spurious; give detections of low \
+             scores too",
+            summary.labels.len()
+        );
+    }
     let of = format!("{} against {}", detections.display(), annotations.display());
     let (data, split, out) = (annotations.to_owned(), split.clone(), PathBuf::from("audit"));
     Ok(Subject { summary, dataset, out, data, split, of })

@@ -135,12 +135,23 @@ fn spread(spread: Spread, digits: usize) -> String {
 /// Objects of each class in each split.
 fn classes(splits: &[SplitTally]) -> String {
     let head = std::iter::once("class".to_owned()).chain(splits.iter().map(|split| split.split.clone())).collect();
-    let classes = splits.iter().max_by_key(|split| split.classes.len()).map_or(&[][..], |split| &split.classes);
-    let line = |index: usize| {
-        let cell =
-            |split: &SplitTally| split.classes.get(index).map_or("-".to_owned(), |class| class.objects.to_string());
-        std::iter::once(classes[index].name.clone()).chain(splits.iter().map(cell)).collect()
+    let mut names: Vec<&str> = Vec::new();
+    for class in splits.iter().flat_map(|split| &split.classes) {
+        if !names.contains(&class.name.as_str()) {
+            names.push(&class.name);
+        }
+    }
+    let line = |name: &&str| {
+        let cell = |split: &SplitTally| {
+            let mut of_name = split.classes.iter().filter(|class| class.name == **name).peekable();
+            if of_name.peek().is_none() {
+                "-".to_owned()
+            } else {
+                of_name.map(|class| class.objects).sum::<usize>().to_string()
+            }
+        };
+        std::iter::once((*name).to_owned()).chain(splits.iter().map(cell)).collect()
     };
-    let lines: Vec<Vec<String>> = std::iter::once(head).chain((0..classes.len()).map(line)).collect();
+    let lines: Vec<Vec<String>> = std::iter::once(head).chain(names.iter().map(line)).collect();
     table(&lines)
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use ghm_data::{Dataset, Format, Pictures, Source, WrittenSplit, write_data_set};
+use ghm_data::{Dataset, Format, Pictures, Source, WrittenSplit, is_union_split, write_data_set};
 
 use crate::arguments::{ConvertArguments, DataFormat};
 use crate::output::print;
@@ -22,7 +22,7 @@ pub fn run(arguments: &ConvertArguments) -> Result<ExitCode> {
         DataFormat::Yolo => Format::Yolo,
     };
     let pictures = if arguments.link { Pictures::Linked } else { Pictures::Copied };
-    let losses = write_data_set(&written(&splits), format, &arguments.out, pictures)?;
+    let losses = write_data_set(&written(&splits), format, &arguments.out, pictures, &[])?;
     for (loss, times) in losses {
         eprintln!("warning: {format} does not hold {loss}: {times}");
     }
@@ -42,14 +42,25 @@ fn chosen(source: &Source, asked: &[String]) -> Result<Vec<(String, String)>> {
     let asked: Vec<(String, String)> =
         if asked.is_empty() { source.splits().iter().map(pair).collect() } else { asked.iter().map(pair).collect() };
     for (index, (_, new)) in asked.iter().enumerate() {
-        if new.is_empty() || new.contains(['/', '\\']) {
-            bail!("--split {new:?}: a split's name is a file's name");
+        if new.is_empty() || new.starts_with('.') || new.contains(['/', '\\']) || new.contains(char::is_control) {
+            bail!("--split {new:?}: a split's name is a file's name, and no hidden one");
         }
         if asked[..index].iter().any(|(_, other)| other == new) {
             bail!("--split: two splits would be called `{new}`");
         }
     }
     Ok(asked)
+}
+
+/// The splits that are not others together, as VOC's `trainval`, each under its own name: labels that are changed in one would be as they
+/// were in the other.
+pub fn parts(source: &Source) -> Vec<(String, String)> {
+    let (unions, parts): (Vec<&String>, Vec<&String>) =
+        source.splits().iter().partition(|split| is_union_split(split, source.splits()));
+    for union in unions {
+        eprintln!("left out: split `{union}`, which is others together");
+    }
+    parts.into_iter().map(|split| (split.clone(), split.clone())).collect()
 }
 
 /// Reads splits under their new names; what is left out of them is said.

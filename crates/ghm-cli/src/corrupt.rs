@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use ghm_data::{Change, Format, NoiseConfig, Pictures, Source, corrupt, write_data_set};
+use ghm_data::{Change, Format, NoiseConfig, Pictures, Source, corrupt, is_union_split, write_data_set};
 use serde_json::json;
 
 use crate::arguments::CorruptArguments;
-use crate::convert::{load, written};
+use crate::convert::{load, parts, written};
 use crate::output::print;
 use crate::table::counted;
 
@@ -21,8 +21,10 @@ pub fn run(arguments: &CorruptArguments) -> Result<ExitCode> {
     let config = noise(arguments)?;
     let source = ghm_data::open(&arguments.data)?;
     let split = chosen(&source, arguments.split.as_deref())?;
-    let names: Vec<(String, String)> = source.splits().iter().map(|name| (name.clone(), name.clone())).collect();
-    let mut splits = load(&source, &names)?;
+    if is_union_split(&split, source.splits()) {
+        bail!("--split {split}: it is others together; make the labels of one of those wrong");
+    }
+    let mut splits = load(&source, &parts(&source))?;
     let mut changes = Vec::new();
     for (name, dataset) in &mut splits {
         if *name == split {
@@ -30,12 +32,10 @@ pub fn run(arguments: &CorruptArguments) -> Result<ExitCode> {
         }
     }
     let pictures = if arguments.link { Pictures::Linked } else { Pictures::Copied };
-    write_data_set(&written(&splits), Format::Coco, &arguments.out, pictures)?;
     let truth =
         json!({"data": std::path::absolute(source.root())?, "split": split, "noise": config, "changes": changes});
-    let path = arguments.out.join(TRUTH);
-    std::fs::write(&path, serde_json::to_string_pretty(&truth)? + "\n")
-        .with_context(|| format!("{}: cannot be written", path.display()))?;
+    let truth = (TRUTH, serde_json::to_string_pretty(&truth)? + "\n");
+    write_data_set(&written(&splits), Format::Coco, &arguments.out, pictures, &[truth])?;
     print(&format!(
         "{}: {} in `{split}`{}",
         arguments.out.display(),

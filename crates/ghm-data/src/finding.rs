@@ -71,6 +71,8 @@ pub enum FindingKind {
     NoObjects,
     /// Many boxes for which the recipe has no anchor.
     UnreachedBoxes,
+    /// Splits with other classes, or with the same in another order.
+    DifferentClasses,
     /// A class without any object.
     UnusedClass,
     /// A class with objects in other splits and none in the training split.
@@ -130,6 +132,7 @@ impl fmt::Display for FindingKind {
             Self::ConflictingClasses => "conflicting classes",
             Self::NoObjects => "no objects",
             Self::UnreachedBoxes => "unreached boxes",
+            Self::DifferentClasses => "different classes",
             Self::UnusedClass => "unused class",
             Self::UntrainedClass => "untrained class",
             Self::SimilarName => "similar name",

@@ -72,6 +72,6 @@ pub use pixel_error::PixelError;
 pub use scenes::{SceneConfig, write_scenes};
 pub use shield::is_shielded;
 pub use source::{Format, Loaded, Source, open};
-pub use survey::{AnchorReach, ClassTally, SplitTally, Spread, Survey, SurveyConfig, survey};
+pub use survey::{AnchorReach, ClassTally, SplitTally, Spread, Survey, SurveyConfig, is_union_split, survey};
 pub use transform::Transform;
 pub use write::{Loss, Losses, Pictures, WrittenSplit, write_data_set};

@@ -112,6 +112,12 @@ pub enum NoiseError {
         /// The class.
         class: String,
     },
+    /// No numbers are left for new labels.
+    #[error("annotation {last}: no numbers are left above it for new labels; number the annotations anew")]
+    Ids {
+        /// The largest.
+        last: u64,
+    },
     /// A name of the confusions that is no class, or a weight that is no weight.
     #[error("confusion: {reason}")]
     Confusion {
@@ -156,12 +162,19 @@ pub fn corrupt(dataset: &Dataset, config: &NoiseConfig) -> Result<(Dataset, Vec<
         dataset,
         confusion,
         dice: [1, 2, 3, 4].map(|kind| dice(config.seed, kind)),
-        next_id: 1 + dataset.images.iter().flat_map(|i| &i.objects).map(|o| o.annotation_id).max().unwrap_or(0),
+        next_id: free_id(dataset)?,
         models: dataset.images.iter().flat_map(|image| &image.objects).filter(|object| !object.ignored).collect(),
         changes: Vec::new(),
     };
     let images = dataset.images.iter().map(|image| noise.image(image)).collect();
     Ok((Dataset { categories: dataset.categories.clone(), images }, noise.changes))
+}
+
+/// A number above all labels', with as many more to follow.
+fn free_id(dataset: &Dataset) -> Result<u64, NoiseError> {
+    let ids = dataset.images.iter().flat_map(|image| &image.objects).map(|object| object.annotation_id);
+    let (last, objects) = (ids.clone().max().unwrap_or(0), ids.count() as u64);
+    last.checked_add(objects + 1).map(|_| last + 1).ok_or(NoiseError::Ids { last })
 }
 
 struct Noise<'a> {

@@ -81,9 +81,12 @@ pub fn survey(source: &Source, config: &SurveyConfig, progress: &(dyn Fn(usize, 
         findings.extend(config.reach.as_ref().and_then(|reach| reach.check(part)));
     }
     findings.extend(classes::check(&parts, source));
-    findings.extend(orphans::check(&parts, source, &left_out, &findings));
+    // Of a split that cannot be read it is not known what it lists.
+    if parts.len() == source.splits().len() {
+        findings.extend(orphans::check(&parts, source, &left_out, &findings));
+    }
     if config.pixels {
-        let parts: Vec<&Part> = parts.iter().filter(|part| !is_union(&part.name, source.splits())).collect();
+        let parts: Vec<&Part> = parts.iter().filter(|part| !is_union_split(&part.name, source.splits())).collect();
         let looks = pictures::look(&parts, progress);
         findings.extend(pictures::check(&parts, &looks));
         findings.extend(copies::check(&parts, &looks));
@@ -93,7 +96,7 @@ pub fn survey(source: &Source, config: &SurveyConfig, progress: &(dyn Fn(usize, 
 }
 
 /// Whether a split is two others together, as VOC's `trainval`: its pictures are looked at in those.
-fn is_union(name: &str, splits: &[String]) -> bool {
+pub fn is_union_split(name: &str, splits: &[String]) -> bool {
     let is_rest = |first: &String| {
         let rest = name.strip_prefix(first.as_str()).filter(|rest| !rest.is_empty());
         rest.is_some_and(|rest| splits.iter().any(|split| split == rest))

@@ -14,6 +14,7 @@ use crate::source::Format;
 use crate::{voc, yolo};
 use names::Names;
 
+mod classes;
 mod names;
 
 /// How pictures come to a written data set.
@@ -83,7 +84,7 @@ pub type Losses = BTreeMap<Loss, usize>;
 /// | VOC | `Annotations/*.xml`, `ImageSets/Main/<split>.txt` | `JPEGImages/` |
 /// | YOLO | `data.yaml`, `<split>.txt`, `labels/<split>/*.txt` | `images/<split>/` |
 ///
-/// The folder is written beside its place first, so that no half of it is ever seen.
+/// `extras` are text files that lie beside the labels. The folder is written beside its place first, so that no half of it is ever seen.
 ///
 /// # Errors
 ///
@@ -94,10 +95,19 @@ pub fn write_data_set(
     format: Format,
     out: &Path,
     pictures: Pictures,
+    extras: &[(&str, String)],
 ) -> Result<Losses, DataError> {
     if format == Format::Yolo {
         yolo::expect_names(splits)?;
     }
+    let unified;
+    let splits = match format {
+        Format::Coco => splits,
+        Format::Voc | Format::Yolo => {
+            unified = classes::unified(splits);
+            &unified.iter().map(|(name, dataset)| WrittenSplit { name: name.clone(), dataset }).collect::<Vec<_>>()[..]
+        }
+    };
     beside(out, |folder| {
         let names = Names::new(splits, format);
         place_pictures(&names, &folder.join(picture_folder(format)), pictures)?;
@@ -106,6 +116,9 @@ pub fn write_data_set(
             Format::Voc => voc::write(splits, &names, folder),
             Format::Yolo => yolo::write(splits, &names, folder),
         }
+        .and_then(|losses| {
+            extras.iter().try_for_each(|(name, text)| write_text(&folder.join(name), text)).map(|()| losses)
+        })
     })
 }
 
@@ -119,14 +132,16 @@ pub(crate) fn beside<T>(out: &Path, write: impl FnOnce(&Path) -> Result<T, DataE
         let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
         return Err(DataError::io(out, "write a data set there")(source));
     }
-    let mut partial = out.as_os_str().to_owned();
+    // Without a separator at its end.
+    let out: PathBuf = out.components().collect();
+    let mut partial = out.clone().into_os_string();
     partial.push(format!(".partial-{}", std::process::id()));
     let partial = PathBuf::from(partial);
     let outcome = std::fs::create_dir_all(&partial)
         .map_err(DataError::io(&partial, "make the folder"))
         .and_then(|()| write(&partial))
         .and_then(|value| {
-            std::fs::rename(&partial, out).map_err(DataError::io(out, "put the folder in its place")).map(|()| value)
+            std::fs::rename(&partial, &out).map_err(DataError::io(&out, "put the folder in its place")).map(|()| value)
         });
     if outcome.is_err() {
         let _ = std::fs::remove_dir_all(&partial);
@@ -191,10 +206,9 @@ fn write_coco_files(splits: &[WrittenSplit], names: &Names, folder: &Path) -> Re
 
 /// Counts what only COCO can hold: numbers of pictures and annotations, areas.
 pub(crate) fn count_what_only_coco_holds(splits: &[WrittenSplit], losses: &mut Losses) {
-    for image in splits.iter().flat_map(|split| split.dataset.images.iter().zip(1..)) {
-        let (image, id) = image;
+    for (image, id) in splits.iter().flat_map(|split| split.dataset.images.iter().zip(1..)) {
         count(losses, Loss::Ids, usize::from(image.id != id));
-        let differs = |object: &&crate::dataset::Object| object.area != f64::from(object.bbox_in_image.area());
+        let differs = |object: &&crate::dataset::Object| object.area as f32 != object.bbox_in_image.area();
         count(losses, Loss::Areas, image.objects.iter().filter(differs).count());
     }
     for split in splits {
@@ -246,7 +260,7 @@ mod tests {
         let dataset = Dataset { categories, images: vec![image] };
         let out = folder.path().join("out");
         let split = WrittenSplit { name: "train".into(), dataset: &dataset };
-        write_data_set(&[split], format, &out, Pictures::Copied).unwrap();
+        write_data_set(&[split], format, &out, Pictures::Copied, &[]).unwrap();
         open(&out).unwrap().load("train").unwrap().dataset
     }
 

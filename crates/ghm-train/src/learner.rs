@@ -73,6 +73,7 @@ impl Learner {
     /// A network with fresh weights and an update rule without history, by the recipe, for so many classes.
     pub fn new(recipe: &Recipe, classes: usize, device: &Device) -> Result<Self, TrainError> {
         expect_precision(recipe.model.precision, device)?;
+        let gathers = recipe.audit.evidence.unwrap_or(*device == Device::flex());
         let device = device.clone().autodiff();
         Ok(Self {
             network: RetinaNet::new(&recipe.model, classes, recipe.seed, &device)?,
@@ -82,7 +83,7 @@ impl Learner {
             input: Input::new(recipe.normalise(), &device),
             device,
             accumulate: recipe.optimiser.accumulate,
-            evidence: recipe.audit.evidence.then_some(recipe.loss.regression.mu),
+            evidence: gathers.then_some(recipe.loss.regression.mu),
         })
     }
 

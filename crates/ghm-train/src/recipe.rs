@@ -187,17 +187,13 @@ impl Default for EvaluationConfig {
 }
 
 /// What is kept for an audit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuditConfig {
-    /// Whether what the network says of each label is written down while it learns.
-    pub evidence: bool,
-}
-
-impl Default for AuditConfig {
-    fn default() -> Self {
-        Self { evidence: true }
-    }
+    /// Whether what the network says of each label is written down while it learns; where it is not said, on the CPU: a GPU has
+    /// to be waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<bool>,
 }
 
 /// When the state is saved.

@@ -35,9 +35,11 @@ fn suspects_of_another_data_set_are_refused_by_their_rank() {
     let ruined = ruined();
     let list = list(&ruined);
     let of = |kind: Kind| list.iter().find(|suspect| suspect.kind == kind).unwrap().clone();
-    let cases: [(Suspect, &str); 6] = [
+    let cases: [(Suspect, &str); 8] = [
         (Suspect { image_id: 99, ..of(Kind::SpuriousBox) }, "no picture 99"),
         (Suspect { annotation_id: Some(999), ..of(Kind::SpuriousBox) }, "no label 999"),
+        (Suspect { class: "dog".into(), ..of(Kind::SpuriousBox) }, "is another one now, a `cat`"),
+        (Suspect { bbox: GOOD, ..of(Kind::SpuriousBox) }, "is another one now"),
         (Suspect { annotation_id: None, ..of(Kind::Duplicate) }, "names no label"),
         (Suspect { suggested_class: Some("cow".into()), ..of(Kind::WrongClass) }, "no class `cow`"),
         (Suspect { suggested_bbox: None, ..of(Kind::LooseBox) }, "suggests no box"),

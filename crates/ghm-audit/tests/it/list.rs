@@ -137,3 +137,20 @@ fn files_that_are_no_evidence_are_refused_with_the_line() {
     assert!(matches!(read(""), AuditError::Nothing { .. }));
     assert!(matches!(read_evidence(&folder.path().join("none"), &dataset()), Err(AuditError::Io { .. })));
 }
+
+#[test]
+fn detections_of_few_objects_do_not_make_the_faintest_of_them_sure() {
+    let dataset = ruined();
+    let detection = |image_id: u64, score: f64, [x1, y1, x2, y2]: [f32; 4]| Detection {
+        image_id,
+        category_id: image_id % 3 + 1,
+        bbox: [x1, y1, x2 - x1, y2 - y1].map(f64::from),
+        score,
+    };
+    let mut detections: Vec<Detection> = (20..30).map(|id| detection(id, 0.9, GOOD)).collect();
+    detections.extend([detection(1, 0.01, NOWHERE), detection(2, 0.95, NOWHERE)]);
+    let summary = from_detections(&detections, &dataset);
+    let missing = suspicions(&summary, &dataset).missing;
+    let of = |score: f32| missing[summary.unlabelled.iter().position(|seen| seen.score == score).unwrap()];
+    assert!(of(0.95) > 0.5 && of(0.01) < 0.05, "{missing:?}");
+}

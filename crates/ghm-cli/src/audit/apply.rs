@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::arguments::AuditApplyArguments;
 use crate::audit::list;
-use crate::convert::{load, written};
+use crate::convert::{load, parts, written};
 use crate::output::print;
 
 /// What the page gives, and what the audit wrote.
@@ -48,15 +48,14 @@ pub fn run(arguments: &AuditApplyArguments) -> Result<ExitCode> {
         bail!("{}: nothing is accepted; accept some on the page, or give --above a suspicion", path.display());
     }
     let source = ghm_data::open(&decisions.data)?;
-    let names: Vec<(String, String)> = source.splits().iter().map(|name| (name.clone(), name.clone())).collect();
-    let mut splits = load(&source, &names)?;
+    let mut splits = load(&source, &parts(&source))?;
     let Some((_, dataset)) = splits.iter_mut().find(|(name, _)| *name == decisions.split) else {
         bail!("{}: it has no split `{}`", source.root().display(), decisions.split)
     };
     let (mended, changes) = apply(dataset, &accepted)?;
     *dataset = mended;
     let pictures = if arguments.link { Pictures::Linked } else { Pictures::Copied };
-    write_data_set(&written(&splits), Format::Coco, &arguments.out, pictures)?;
+    write_data_set(&written(&splits), Format::Coco, &arguments.out, pictures, &[])?;
     let counts: Vec<String> = changes.iter().map(|(kind, count)| format!("{} {count}", list::name(*kind))).collect();
     print(&format!("{}: mended in `{}`: {}", arguments.out.display(), decisions.split, counts.join(", ")))?;
     Ok(ExitCode::SUCCESS)

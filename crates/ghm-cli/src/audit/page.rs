@@ -30,7 +30,7 @@ pub fn page(of: &str, head: &Value, suspects: &[Suspect], dataset: &Dataset) -> 
     let mut crops: HashMap<usize, Crop> = crops.collect();
     let finding = |(index, suspect): (usize, &Suspect)| {
         Ok(PageFinding {
-            record: serde_json::to_value(suspect)?,
+            record: record(suspect)?,
             reason: suspect.reason.clone(),
             picture: suspect.file_name.clone(),
             crop: crops.remove(&index),
@@ -38,6 +38,17 @@ pub fn page(of: &str, head: &Value, suspects: &[Suspect], dataset: &Dataset) -> 
     };
     let findings: Vec<PageFinding> = suspects.iter().enumerate().map(finding).collect::<Result<_>>()?;
     Ok(findings_page(&format!("Audit of {of}"), head, &findings))
+}
+
+/// A suspect with its ids as text, since a browser's numbers end at 2^53.
+fn record(suspect: &Suspect) -> Result<Value> {
+    let mut record = serde_json::to_value(suspect)?;
+    for key in ["image_id", "annotation_id", "duplicate_of"] {
+        if let Some(id) = record[key].as_u64() {
+            record[key] = id.to_string().into();
+        }
+    }
+    Ok(record)
 }
 
 fn crop(picture: &RgbImage, suspect: &Suspect) -> Option<Crop> {

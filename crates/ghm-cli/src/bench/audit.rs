@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::arguments::BenchAuditArguments;
+use crate::audit::expect_same;
 use crate::output::print;
 use crate::table::{aligned, say};
 use crate::train::device;
@@ -52,6 +53,7 @@ pub fn run(arguments: &BenchAuditArguments) -> Result<ExitCode> {
     let source = ghm_data::open(&recipe.data.root)?;
     let Some(split) = &recipe.data.train else { bail!("{}: its recipe names no data.train", arguments.run.display()) };
     let dataset = Arc::new(source.load(split)?.dataset);
+    expect_same(&directory, &dataset)?;
     let truth = truth(&arguments.truth.clone().unwrap_or_else(|| beside(&recipe.data.root)))?;
     let observed = read_evidence(&directory.evidence_path(), &dataset)?;
     let predictor = Predictor::open(&directory, &device(&arguments.device)?)?;

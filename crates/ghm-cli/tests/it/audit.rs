@@ -74,6 +74,15 @@ fn what_cannot_be_audited_is_refused_with_the_way_out() {
     place.refused(&["audit", "nowhere"], &["nowhere", "no such run"]);
     place.refused(&["audit", "run", "--least", "2"], &["--least 2", "between 0 and 1"]);
     place.refused(&["audit", "run", "--out", "data"], &["data", "never overwritten"]);
+    // A line that was being written when the run was killed is no harm, classes that are others now are.
+    let evidence = std::fs::read_to_string(place.path("run/evidence.jsonl")).unwrap();
+    std::fs::write(place.path("run/evidence.jsonl"), &evidence[..evidence.len() - 20]).unwrap();
+    place.done(&["audit", "run", "--out", "torn"]);
+    let labels = place.path("data/annotations/train.json");
+    let text_of_labels = std::fs::read_to_string(&labels).unwrap();
+    std::fs::write(&labels, text_of_labels.replacen("\"disc\"", "\"dish\"", 1)).unwrap();
+    place.refused(&["audit", "run", "--out", "new"], &["no longer those of the run"]);
+    std::fs::write(&labels, &text_of_labels).unwrap();
     std::fs::write(place.path("run/evidence.jsonl"), "nonsense\n").unwrap();
     place.refused(&["audit", "run"], &["evidence.jsonl: line 1", "audit.evidence=true"]);
     std::fs::remove_file(place.path("run/evidence.jsonl")).unwrap();
@@ -92,6 +101,10 @@ fn accepted_suspects_are_mended_in_a_data_set_beside_the_old_one() {
     let all = list["suspects"].as_array().unwrap().clone();
     let mut spurious = all.iter().find(|one| one["annotation_id"].is_u64()).unwrap().clone();
     spurious["kind"] = "spurious-box".into();
+    // As the page writes them.
+    spurious["image_id"] = spurious["image_id"].to_string().into();
+    let id = spurious["annotation_id"].as_u64().unwrap();
+    spurious["annotation_id"] = id.to_string().into();
     // As the page has it: decided ones alone, here one accepted and one rejected.
     let mut accepted = spurious.clone();
     accepted["decision"] = "accept".into();
@@ -105,7 +118,6 @@ fn accepted_suspects_are_mended_in_a_data_set_beside_the_old_one() {
         let train = ghm_data::open(&place.path(root)).unwrap().load("train").unwrap().dataset;
         train.images.iter().flat_map(|image| &image.objects).map(|object| object.annotation_id).collect()
     };
-    let id = spurious["annotation_id"].as_u64().unwrap();
     let expected: Vec<u64> = labels("data").into_iter().filter(|label| *label != id).collect();
     assert_eq!(labels("mended"), expected);
     assert_eq!(contents(&place.path("data")), before);

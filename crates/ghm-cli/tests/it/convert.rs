@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use ghm_data::{Dataset, ImageRecord, open};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Workplace, contents, text};
 
@@ -143,4 +143,79 @@ fn noise_that_cannot_be_is_refused() {
     confusion(r#"{"disc": {"disc": 1}}"#, &["taken for itself"]);
     confusion(r#"{"disc": {}}"#, &["taken for nothing"]);
     assert!(!place.path("new").exists());
+}
+
+/// Puts a COCO file of one picture and one object, a class by its number, in a folder.
+fn coco(root: &Path, split: &str, picture: &str, classes: &[(u64, &str)], class: u64, bbox: [u32; 4]) {
+    let categories: Vec<Value> = classes.iter().map(|(id, name)| json!({"id": id, "name": name})).collect();
+    let file = json!({
+        "images": [{"id": 1, "file_name": picture, "width": 64, "height": 64}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": class, "bbox": bbox}],
+        "categories": categories,
+    });
+    std::fs::create_dir_all(root.join("annotations")).unwrap();
+    std::fs::create_dir_all(root.join("images")).unwrap();
+    std::fs::write(root.join(format!("annotations/{split}.json")), file.to_string()).unwrap();
+}
+
+fn picture(place: &Workplace, name: &str) {
+    let from = place.path("data/images/train/000001.jpg");
+    std::fs::create_dir_all(place.path("odd/images")).unwrap();
+    std::fs::copy(from, place.path("odd/images").join(name)).unwrap();
+}
+
+fn class_and_box(root: &Path, split_name: &str) -> (String, [u32; 4]) {
+    let dataset = split(root, split_name);
+    let object = &dataset.images[0].objects[0];
+    let bbox = object.bbox_in_image;
+    (dataset.categories[object.class_index].name.clone(), [bbox.x1, bbox.y1, bbox.x2, bbox.y2].map(|edge| edge as u32))
+}
+
+#[test]
+fn splits_that_disagree_keep_their_classes_and_one_picture_keeps_both_its_labels() {
+    let place = Workplace::new();
+    picture(&place, "a.jpg");
+    let (cat_first, dog_first) = ([(1, "cat"), (2, "dog")], [(1, "dog"), (2, "cat"), (3, "owl")]);
+    coco(&place.path("odd"), "train", "a.jpg", &cat_first, 1, [4, 4, 10, 10]);
+    coco(&place.path("odd"), "val", "a.jpg", &dog_first, 1, [20, 20, 10, 10]);
+    for to in ["yolo", "voc", "coco"] {
+        // With a separator at its end, as a shell completes it.
+        place.done(&["convert", "odd", "--to", to, "--out", &format!("{to}/")]);
+        assert_eq!(class_and_box(&place.path(to), "train"), ("cat".to_owned(), [4, 4, 14, 14]), "{to}");
+        assert_eq!(class_and_box(&place.path(to), "val"), ("dog".to_owned(), [20, 20, 30, 30]), "{to}");
+    }
+    let said = text(&place.ghm(&["check", "odd"]).stdout);
+    assert!(said.contains("different classes: 1"), "{said}");
+}
+
+#[test]
+fn pictures_of_odd_names_are_found_again() {
+    let place = Workplace::new();
+    for (index, name) in ["no-ending", ".hidden.jpg", "photo 1.jpg"].into_iter().enumerate() {
+        picture(&place, name);
+        coco(&place.path("odd"), "train", name, &[(1, "cat")], 1, [4, 4, 10, 10]);
+        for to in ["yolo", "voc", "coco"] {
+            let out = format!("{to}-{index}");
+            place.done(&["convert", "odd", "--to", to, "--out", &out]);
+            assert_eq!(class_and_box(&place.path(&out), "train"), ("cat".to_owned(), [4, 4, 14, 14]), "{name} {to}");
+        }
+    }
+    coco(&place.path("odd"), "train", "photo 1.jpg", &[(1, "c\u{1}at")], 1, [4, 4, 10, 10]);
+    place.refused(&["convert", "odd", "--to", "voc", "--out", "new"], &["control character", "rename"]);
+    place.refused(&["convert", "odd", "--to", "coco", "--out", "new", "--split", "train=.x"], &["--split", ".x"]);
+}
+
+#[test]
+fn a_split_that_is_two_others_is_left_out_where_labels_change() {
+    let place = Workplace::new();
+    place.done(&["convert", "data", "--to", "voc", "--out", "voc"]);
+    let list = |name: &str| std::fs::read_to_string(place.path(&format!("voc/ImageSets/Main/{name}.txt"))).unwrap();
+    std::fs::write(place.path("voc/ImageSets/Main/trainval.txt"), list("train") + &list("val")).unwrap();
+    let output = place.ghm(&["corrupt", "voc", "--drop", "0.5", "--out", "noisy"]);
+    assert!(text(&output.stderr).contains("left out: split `trainval`"), "{}", text(&output.stderr));
+    assert_eq!(open(&place.path("noisy")).unwrap().splits(), ["train", "val"]);
+    place.refused(
+        &["corrupt", "voc", "--drop", "0.5", "--out", "new", "--split", "trainval"],
+        &["trainval", "others together"],
+    );
 }

@@ -14,8 +14,14 @@ const LONG: usize = 4;
 /// Every defect of the classes, told once for all splits.
 pub(super) fn check(parts: &[Part], source: &Source) -> Vec<Finding> {
     let Some(first) = parts.first() else { return Vec::new() };
-    let categories = &first.dataset.categories;
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = parts.iter().filter_map(|part| different(first, part)).collect();
+    let mut categories = first.dataset.categories.clone();
+    for category in parts.iter().flat_map(|part| &part.dataset.categories) {
+        if !categories.iter().any(|known| known.name == category.name) {
+            categories.push(category.clone());
+        }
+    }
+    let categories = &categories;
     let mut tell = |category: &Category, defect: Defect| {
         findings.push(defect.at(source.root(), format!("category {}", category.id)));
     };
@@ -32,11 +38,25 @@ pub(super) fn check(parts: &[Part], source: &Source) -> Vec<Finding> {
             let reason = format!("`{}` and `{}` (category {}) may be one class", category.name, other.name, other.id);
             tell(category, Defect::new(FindingKind::SimilarName, reason, "both are kept apart; rename or merge them"));
         }
-        if let Some(defect) = unused(index, category, parts) {
+        if let Some(defect) = unused(category, parts) {
             tell(category, defect);
         }
     }
     findings
+}
+
+/// Whether a split has other classes than the first.
+fn different(first: &Part, part: &Part) -> Option<Finding> {
+    let of = |part: &Part| {
+        let all = part.dataset.categories.iter().map(|category| format!("{} {}", category.id, category.name));
+        all.collect::<Vec<_>>().join(", ")
+    };
+    (first.dataset.categories != part.dataset.categories).then(|| {
+        let reason = format!("`{}` has the classes {}; `{}` has {}", part.name, of(part), first.name, of(first));
+        let remedy = "training and evaluation refuse that; list the same names and numbers in the same order";
+        let labels = part.dataset.images.first().map(|image| image.labels.clone()).unwrap_or_default();
+        Defect::new(FindingKind::DifferentClasses, reason, remedy).at(&labels, format!("split {}", part.name))
+    })
 }
 
 fn stray(name: &str) -> Option<Defect> {
@@ -72,11 +92,13 @@ fn are_similar(a: &str, b: &str) -> bool {
         && strsim::osa_distance(&plain_a, &plain_b) == 1
 }
 
-fn unused(index: usize, category: &Category, parts: &[Part]) -> Option<Defect> {
+fn unused(category: &Category, parts: &[Part]) -> Option<Defect> {
     let has = |part: &Part| {
-        let objects = part.dataset.images.iter().flat_map(|image| &image.objects);
-        part.dataset.categories.get(index) == Some(category)
-            && objects.into_iter().any(|object| object.class_index == index)
+        let mut objects = part.dataset.images.iter().flat_map(|image| &image.objects);
+        // Of two classes of one name each counts for itself.
+        let index = part.dataset.categories.iter().position(|own| own == category);
+        let index = index.or_else(|| part.dataset.categories.iter().position(|own| own.name == category.name));
+        index.is_some_and(|index| objects.any(|object| object.class_index == index))
     };
     let holders: Vec<&str> = parts.iter().filter(|part| has(part)).map(|part| part.name.as_str()).collect();
     if holders.is_empty() {

@@ -14,6 +14,11 @@ use crate::write::{Loss, Losses, PictureNames, WrittenSplit, count, count_what_o
 /// Writes annotation files and lists.
 pub(crate) fn write(splits: &[WrittenSplit], names: &PictureNames, folder: &Path) -> Result<Losses, DataError> {
     let (annotations, lists) = (folder.join(ANNOTATIONS), folder.join("ImageSets").join("Main"));
+    let categories = splits.iter().flat_map(|split| &split.dataset.categories);
+    if let Some(category) = categories.into_iter().find(|category| category.name.contains(char::is_control)) {
+        let reason = format!("{:?} has a control character, which XML cannot hold", category.name);
+        return Err(DataError::malformed(folder, &format!("category {}", category.id), reason, "rename the class"));
+    }
     make(&annotations)?;
     make(&lists)?;
     let mut losses = Losses::new();

@@ -27,7 +27,7 @@ pub(crate) fn write(splits: &[WrittenSplit], names: &PictureNames, folder: &Path
         make(&labels.join(&split.name))?;
         let mut list = String::new();
         for image in &split.dataset.images {
-            list += &format!("images/{}\n", names.of(image));
+            list += &format!("./images/{}\n", names.of(image));
             count(&mut losses, Loss::Ignored, image.objects.iter().filter(|object| object.ignored).count());
             write_text(&labels.join(format!("{}.txt", names.stem(image))), &lines(image))?;
         }

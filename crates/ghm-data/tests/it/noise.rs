@@ -157,6 +157,11 @@ fn rates_out_of_range_and_flips_of_one_class_are_refused() {
     one.categories.truncate(1);
     one.images.iter_mut().flat_map(|image| &mut image.objects).for_each(|object| object.class_index = 0);
     assert!(corrupt(&one, &only(|config| config.flip = 0.1)).unwrap_err().to_string().contains("one class"));
+    let mut last = dataset();
+    last.images[0].objects[0].annotation_id = u64::MAX;
+    assert!(
+        corrupt(&last, &only(|config| config.spawn = 0.1)).unwrap_err().to_string().contains("number the annotations")
+    );
     for rate in [-0.1, 1.1, f64::NAN] {
         assert!(corrupt(&dataset(), &only(|config| config.shift = rate)).unwrap_err().to_string().contains("shift"));
     }

@@ -5,6 +5,9 @@ use std::collections::HashMap;
 /// Values that a pickle may make; the published ones make some ten thousand.
 const MOST_VALUES: usize = 1_000_000;
 
+/// Bytes that all arrays together may have for each byte of the pickle: one may be named twice.
+const MOST_CLAIMED: usize = 2;
+
 /// How deep dictionaries are looked through for arrays.
 const DEEPEST: usize = 4;
 
@@ -32,9 +35,15 @@ pub(super) fn arrays(pickle: &[u8]) -> Result<Vec<(String, Array)>, String> {
     let mut machine =
         Machine { rest: pickle, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), values: Vec::new() };
     let root = machine.run()?;
-    let mut found = Vec::new();
+    let mut found = Found { arrays: Vec::new(), left: MOST_CLAIMED.saturating_mul(pickle.len()) };
     machine.collect(root, String::new(), DEEPEST, &mut found)?;
-    Ok(found)
+    Ok(found.arrays)
+}
+
+/// Arrays found, and how many more bytes they may have.
+struct Found {
+    arrays: Vec<(String, Array)>,
+    left: usize,
 }
 
 /// Where a value lies among all.
@@ -237,7 +246,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn collect(&self, id: Id, name: String, deepest: usize, found: &mut Vec<(String, Array)>) -> Result<(), String> {
+    fn collect(&self, id: Id, name: String, deepest: usize, found: &mut Found) -> Result<(), String> {
         match &self.values[id] {
             Value::Dictionary(entries) if deepest > 0 => entries.iter().try_for_each(|(key, value)| {
                 let key = self.text(*key);
@@ -246,7 +255,10 @@ impl<'a> Machine<'a> {
             }),
             Value::Array(Some(parts)) => {
                 let array = self.array(*parts).map_err(|reason| format!("array {name}: {reason}"))?;
-                found.push((name, array));
+                // A name costs as much as it is long, for a shared dictionary can be under any number of them.
+                let cost = array.bytes.len() + name.len();
+                found.left = found.left.checked_sub(cost).ok_or("its arrays claim more than twice the file's bytes")?;
+                found.arrays.push((name, array));
                 Ok(())
             }
             _ => Ok(()),
@@ -411,6 +423,15 @@ mod tests {
         assert!(arrays(b"\x80\x02cos\nsystem\nX\x04\0\0\0true\x85R.").unwrap().is_empty());
         let many = [&b"\x80\x02"[..], &vec![b'N'; MOST_VALUES + 1], b"."].concat();
         assert!(arrays(&many).unwrap_err().contains("more than"));
+        // One array under a thousand names.
+        let mut shared = b"\x80\x02}(X\x01\0\0\0acnumpy.core.multiarray\n_reconstruct\n)R(K\x01K\x64\x85cnumpy\ndtype\nU\x02f4\x85R(K\x03U\x01<tb\x89T\x90\x01\0\0".to_vec();
+        shared.extend([0; 400]);
+        shared.extend(b"tbq\x01");
+        for name in 0..1000u32 {
+            shared.extend([b"X\x04\0\0\0", format!("{name:04}").as_bytes(), b"h\x01"].concat());
+        }
+        shared.extend(b"u.");
+        assert!(arrays(&shared).unwrap_err().contains("twice"));
         assert!(arrays(b"\x80\x02h\x07.").unwrap_err().contains("refers to 7"));
         assert!(arrays(b"\x80\x02}b.").is_err());
     }

@@ -187,6 +187,8 @@ fn a_split_that_cannot_be_read_is_a_finding_and_the_others_are_looked_at() {
     train.images[0]["width"] = json!("wide");
     folder.write("annotations/val.json", train.text());
     folder.write("annotations/test.json", "{\"images\": [");
+    // It may be one of those that cannot be read.
+    paint(&folder, "images/other.png", 2);
     let survey = look(folder.root());
     let expected = [
         (Malformed, "images[0].width".to_owned()),
