@@ -13,17 +13,14 @@ use crate::summary::{LabelSummary, Origin, Seen, Summary, cross_entropy};
 const ABOUT: f32 = 0.4;
 
 /// A detection as the data set numbers it.
-struct Found {
-    class: usize,
-    score: f32,
-    bbox: Bbox,
+pub(crate) struct Found {
+    pub class: usize,
+    pub score: f32,
+    pub bbox: Bbox,
 }
 
-/// What detections say of the labels. Those of unknown pictures and classes are passed over.
-///
-/// A label's scores are those of the best detections about it, of its class and of any other; what is about no label was seen
-/// without one.
-pub fn from_detections(detections: &[Detection], dataset: &Dataset) -> Summary {
+/// Detections by picture; those of unknown classes are passed over.
+pub(crate) fn by_image(detections: &[Detection], dataset: &Dataset) -> HashMap<u64, Vec<Found>> {
     let class_of: HashMap<u64, usize> =
         dataset.categories.iter().enumerate().map(|(index, category)| (category.id, index)).collect();
     let mut of_image: HashMap<u64, Vec<Found>> = HashMap::new();
@@ -33,6 +30,15 @@ pub fn from_detections(detections: &[Detection], dataset: &Dataset) -> Summary {
             of_image.entry(detection.image_id).or_default().push(Found { class, score: detection.score as f32, bbox });
         }
     }
+    of_image
+}
+
+/// What detections say of the labels. Those of unknown pictures and classes are passed over.
+///
+/// A label's scores are those of the best detections about it, of its class and of any other; what is about no label was seen
+/// without one.
+pub fn from_detections(detections: &[Detection], dataset: &Dataset) -> Summary {
+    let of_image = by_image(detections, dataset);
     let of_picture = |(image, record): (usize, &ghm_data::ImageRecord)| {
         let found = of_image.get(&record.id).map_or(&[][..], Vec::as_slice);
         let objects = record.objects.iter().enumerate().filter(|(_, object)| !object.ignored);

@@ -5,13 +5,12 @@
 //! detection of another class, of at least the high score, is like it; a detection of at least the high score is *overlooked* as far
 //! as no label of its class is like it. Its quality scores are 1 minus ours; it joins them into one for a picture, which is left out.
 
-use std::collections::HashMap;
-
 use ghm_boxes::Bbox;
 use ghm_data::{Dataset, ImageRecord};
 use ghm_eval::Detection;
 
 use super::{Proposal, Scores};
+use crate::detected::{Found, by_image};
 
 /// Share of the IoU in a similarity, and how fast the rest falls with the distance.
 const IOU_SHARE: f32 = 0.9;
@@ -45,15 +44,7 @@ impl ObjectLab {
 
     /// The scores of a data set's labels; spurious boxes are those that are badly located, since it knows no such kind.
     pub fn scores(&self, detections: &[Detection], dataset: &Dataset) -> Scores {
-        let class_of: HashMap<u64, usize> =
-            dataset.categories.iter().enumerate().map(|(index, category)| (category.id, index)).collect();
-        let mut of_image: HashMap<u64, Vec<(usize, f32, Bbox)>> = HashMap::new();
-        for detection in detections {
-            if let Some(class) = class_of.get(&detection.category_id) {
-                let bbox = Bbox::from_xywh(detection.bbox.map(|number| number as f32));
-                of_image.entry(detection.image_id).or_default().push((*class, detection.score as f32, bbox));
-            }
-        }
+        let of_image = by_image(detections, dataset);
         let mut scores = Scores::default();
         for image in &dataset.images {
             self.picture(image, of_image.get(&image.id).map_or(&[], Vec::as_slice), &mut scores);
@@ -62,12 +53,12 @@ impl ObjectLab {
         scores
     }
 
-    fn picture(&self, image: &ImageRecord, found: &[(usize, f32, Bbox)], scores: &mut Scores) {
+    fn picture(&self, image: &ImageRecord, found: &[Found], scores: &mut Scores) {
         let labels = || image.objects.iter().filter(|object| !object.ignored);
         for label in labels() {
             let like = |wanted: &dyn Fn(usize, f32) -> bool| {
-                let alike = found.iter().filter(|(class, score, _)| wanted(*class, *score));
-                alike.map(|(.., bbox)| similarity(*bbox, label.bbox_in_image)).reduce(f32::max)
+                let alike = found.iter().filter(|one| wanted(one.class, one.score));
+                alike.map(|one| similarity(one.bbox, label.bbox_in_image)).reduce(f32::max)
             };
             let own = like(&|class, score| class == label.class_index && score >= self.low);
             let other = like(&|class, score| class != label.class_index && score >= self.high);
@@ -75,7 +66,7 @@ impl ObjectLab {
             scores.loose_box.push(own.map_or(0.0, |similarity| 1.0 - similarity));
             scores.wrong_class.push(other.unwrap_or(0.0));
         }
-        for (class, _, bbox) in found.iter().filter(|(_, score, _)| *score >= self.high) {
+        for Found { class, bbox, .. } in found.iter().filter(|one| one.score >= self.high) {
             let same = labels().filter(|label| label.class_index == *class);
             let like = same.map(|label| similarity(*bbox, label.bbox_in_image)).fold(0.0, f32::max);
             scores.missing.push(Proposal { image_id: image.id, bbox: *bbox, score: 1.0 - like });
