@@ -91,7 +91,7 @@ fn is_same(bbox: Bbox, [x1, y1, x2, y2]: [f32; 4]) -> bool {
     [bbox.x1 - x1, bbox.y1 - y1, bbox.x2 - x2, bbox.y2 - y2].iter().all(|edge| edge.abs() < 0.05)
 }
 
-fn inside([x1, y1, x2, y2]: [f32; 4], (width, height): (u32, u32)) -> Option<Bbox> {
-    let bbox = Bbox::new(x1, y1, x2, y2).clip(width as f32, height as f32);
+fn inside(corners: [f32; 4], (width, height): (u32, u32)) -> Option<Bbox> {
+    let bbox = Bbox::from_corners(corners).clip(width as f32, height as f32);
     bbox.is_proper().then_some(bbox)
 }

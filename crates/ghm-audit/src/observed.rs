@@ -108,8 +108,8 @@ impl<'a> Gathered<'a> {
         let (looks, clusters) = &mut self.pictures[image];
         *looks += 1;
         for seen in said.background.iter().filter(|seen| seen.class < classes) {
-            let bbox = bbox(seen.bbox);
-            match clusters.iter_mut().find(|cluster| self::bbox(cluster.leader.bbox).iou(bbox) >= ONE) {
+            let bbox = Bbox::from_corners(seen.bbox);
+            match clusters.iter_mut().find(|cluster| Bbox::from_corners(cluster.leader.bbox).iou(bbox) >= ONE) {
                 Some(cluster) => cluster.add(seen, said.epoch),
                 None => clusters.push(Cluster::new(seen, said.epoch)),
             }
@@ -177,7 +177,7 @@ fn summary_of(sums: Option<&Sums>, (image, object): (usize, usize), class: usize
         other: other.map_or((class, 0.0), |(class, score)| (*class, score / looks)),
         box_norm: sums.box_norm / looks,
         iou: sums.iou / weight,
-        bbox: bbox(sums.corners.map(|sum| sum / weight)),
+        bbox: Bbox::from_corners(sums.corners.map(|sum| sum / weight)),
         ..nothing
     }
 }
@@ -220,11 +220,7 @@ impl Cluster {
             image,
             class: class.map_or(self.leader.class, |(class, _)| *class),
             score: self.score / looks.max(1) as f32,
-            bbox: bbox(self.corners.map(|sum| sum / self.weight.max(f32::MIN_POSITIVE))),
+            bbox: Bbox::from_corners(self.corners.map(|sum| sum / self.weight.max(f32::MIN_POSITIVE))),
         }
     }
-}
-
-fn bbox([x1, y1, x2, y2]: [f32; 4]) -> Bbox {
-    Bbox::new(x1, y1, x2, y2)
 }

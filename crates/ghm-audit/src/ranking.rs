@@ -1,6 +1,5 @@
 //! One list over all kinds of mistakes, the surest first.
 
-use ghm_boxes::Bbox;
 use ghm_data::Dataset;
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +53,7 @@ pub fn rank(summary: &Summary, suspicions: &Suspicions, dataset: &Dataset, least
             file_name: image.file_name.clone(),
             annotation_id: None,
             class: dataset.categories[seen.class].name.clone(),
-            bbox: corners(seen.bbox),
+            bbox: seen.bbox.corners(),
             suggested_class: None,
             suggested_bbox: None,
             duplicate_of: None,
@@ -91,9 +90,9 @@ fn of_label(label: &LabelSummary, suspicion: &Suspicion, dataset: &Dataset) -> S
         image_id: image.id,
         file_name: image.file_name.clone(),
         annotation_id: Some(object.annotation_id),
-        bbox: corners(object.bbox_in_image),
+        bbox: object.bbox_in_image.corners(),
         suggested_class: (kind == Kind::WrongClass).then_some(seen),
-        suggested_bbox: (kind == Kind::LooseBox).then(|| corners(label.bbox)),
+        suggested_bbox: (kind == Kind::LooseBox).then(|| label.bbox.corners()),
         duplicate_of: (kind == Kind::Duplicate).then(|| image.objects[suspicion.duplicate.1].annotation_id),
         class,
         reason,
@@ -109,10 +108,6 @@ fn most(suspicion: &Suspicion) -> (Kind, f32) {
         (Kind::SpuriousBox, suspicion.spurious_box),
     ];
     all.into_iter().reduce(|a, b| if b.1 > a.1 { b } else { a }).unwrap_or((Kind::SpuriousBox, 0.0))
-}
-
-fn corners(bbox: Bbox) -> [f32; 4] {
-    [bbox.x1, bbox.y1, bbox.x2, bbox.y2]
 }
 
 /// Numbers that are read as text too: what goes through a browser would lose those above 2^53.

@@ -70,10 +70,7 @@ impl Truth {
         let (mut left, mut labels) = (self.dropped.clone(), self.wrong.clone());
         let is_wrong = |suspect: &Suspect| match suspect.annotation_id {
             Some(id) => labels.remove(&id).is_some(),
-            None => {
-                let [x1, y1, x2, y2] = suspect.bbox;
-                take(&mut left, suspect.image_id, Bbox::new(x1, y1, x2, y2))
-            }
+            None => take(&mut left, suspect.image_id, Bbox::from_corners(suspect.bbox)),
         };
         // Scores that keep the order of the list.
         let places = (0..list.len()).map(|place| -(place as f32));

@@ -223,9 +223,8 @@ mod tests {
         ];
         for (level, (start, end)) in expected.into_iter().enumerate() {
             let anchors = config.level_anchors(level, &maps);
-            let bbox = |[x1, y1, x2, y2]: [f32; 4]| Bbox::new(x1, y1, x2, y2);
             let last = &anchors[anchors.len() - 9..];
-            assert_eq!((last[0], last[8]), (bbox(start), bbox(end)), "P{}", level + 3);
+            assert_eq!((last[0], last[8]), (Bbox::from_corners(start), Bbox::from_corners(end)), "P{}", level + 3);
         }
     }
 

@@ -23,6 +23,16 @@ impl Bbox {
         Self { x1, y1, x2, y2 }
     }
 
+    /// A box from `[x1, y1, x2, y2]`.
+    pub const fn from_corners([x1, y1, x2, y2]: [f32; 4]) -> Self {
+        Self { x1, y1, x2, y2 }
+    }
+
+    /// `[x1, y1, x2, y2]`.
+    pub const fn corners(self) -> [f32; 4] {
+        [self.x1, self.y1, self.x2, self.y2]
+    }
+
     /// A box from its centre and size.
     pub fn from_center(cx: f32, cy: f32, width: f32, height: f32) -> Self {
         let (half_width, half_height) = (0.5 * width, 0.5 * height);

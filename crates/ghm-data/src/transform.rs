@@ -104,7 +104,7 @@ mod tests {
         #[test]
         fn a_box_comes_back_through_the_inverse(transform in any_transform(), bbox in any_box()) {
             let there = transform.apply(bbox);
-            let size = [there.x1, there.y1, there.x2, there.y2].into_iter().fold(1.0, |m: f32, v| m.max(v.abs()));
+            let size = there.corners().into_iter().fold(1.0, |m: f32, v| m.max(v.abs()));
             // f32 keeps 24 bits of the largest coordinate; going back divides by the scale.
             let scale = (there.width() / bbox.width()).min(there.height() / bbox.height());
             prop_assert!(distance(transform.invert().apply(there), bbox, size.max(900.0) / scale.min(1.0)) < 1e-5);

@@ -174,7 +174,7 @@ impl Sum {
         }
         let weight = best * best;
         self.weight += weight;
-        for (sum, corner) in self.corners.iter_mut().zip([seen.x1, seen.y1, seen.x2, seen.y2]) {
+        for (sum, corner) in self.corners.iter_mut().zip(seen.corners()) {
             *sum += weight * corner;
         }
         self.anchors += 1;
@@ -195,14 +195,14 @@ impl Sum {
         let count = self.anchors as f32;
         let others = self.scores.iter().enumerate().filter(|(index, _)| *index != class);
         let other = others.max_by(|a, b| a.1.total_cmp(b.1)).map_or((class, 0.0), |(index, sum)| (index, sum / count));
-        let [x1, y1, x2, y2] = self.corners.map(|sum| sum / self.weight.max(f32::MIN_POSITIVE));
+        let corners = self.corners.map(|sum| sum / self.weight.max(f32::MIN_POSITIVE));
         ObjectEvidence {
             anchors: self.anchors,
             class_norm: 1.0 - self.scores[class] / count,
             box_norm: self.box_norm / count,
             score: self.score,
             other,
-            bbox_in_input: Bbox::new(x1, y1, x2, y2),
+            bbox_in_input: Bbox::from_corners(corners),
             iou: self.surest.1.iou(bbox),
         }
     }

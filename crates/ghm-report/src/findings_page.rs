@@ -69,10 +69,7 @@ impl Crop {
         let scaled = imageops::resize(&cut.to_image(), size[0], size[1], FilterType::Triangle);
         let mut jpeg = Vec::new();
         JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode_image(&scaled).ok()?;
-        let placed = |bbox: Bbox| {
-            let bbox = bbox.shift(-left, -top).scale(scale, scale);
-            [bbox.x1, bbox.y1, bbox.x2, bbox.y2]
-        };
+        let placed = |bbox: Bbox| bbox.shift(-left, -top).scale(scale, scale).corners();
         Some(Self { jpeg, size: (size[0], size[1]), now: now.map(placed), suggested: suggested.map(placed) })
     }
 

@@ -35,8 +35,7 @@ pub fn in_image(sample: &Sample, said: ImageEvidence) -> Evidence {
 }
 
 fn corners(image_from_input: Transform, bbox_in_input: Bbox, (width, height): (u32, u32)) -> [f32; 4] {
-    let bbox = image_from_input.apply(bbox_in_input).clip(width as f32, height as f32);
-    [bbox.x1, bbox.y1, bbox.x2, bbox.y2]
+    image_from_input.apply(bbox_in_input).clip(width as f32, height as f32).corners()
 }
 
 #[cfg(test)]

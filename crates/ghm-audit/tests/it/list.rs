@@ -62,7 +62,7 @@ fn every_kind_of_mistake_is_listed_with_what_would_be_right_and_nothing_else_is(
     assert_eq!((class.kind, class.annotation_id, class.class.as_str()), (Kind::WrongClass, Some(4), "owl"));
     assert_eq!(class.suggested_class.as_deref(), Some("dog"));
     assert_eq!((loose.kind, loose.annotation_id, loose.bbox), (Kind::LooseBox, Some(7), LOOSE));
-    let suggested = loose.suggested_bbox.map(|[x1, y1, x2, y2]| Bbox::new(x1, y1, x2, y2)).unwrap();
+    let suggested = loose.suggested_bbox.map(Bbox::from_corners).unwrap();
     assert!(suggested.iou(Bbox::new(20.0, 20.0, 80.0, 80.0)) > 0.99, "{suggested:?}");
     assert_eq!((missing.kind, missing.image_id, missing.annotation_id), (Kind::MissingBox, 16, None));
     assert_eq!(missing.class, "owl");

@@ -25,8 +25,8 @@ pub fn dataset() -> Dataset {
 
 pub const GOOD: [f32; 4] = [20.0, 20.0, 80.0, 80.0];
 
-pub fn object(id: u64, class_index: usize, [x1, y1, x2, y2]: [f32; 4]) -> Object {
-    let bbox_in_image = Bbox::new(x1, y1, x2, y2);
+pub fn object(id: u64, class_index: usize, corners: [f32; 4]) -> Object {
+    let bbox_in_image = Bbox::from_corners(corners);
     Object {
         annotation_id: id,
         record: id,
@@ -42,7 +42,7 @@ pub fn said(label: &Object, truth: Option<(usize, [f32; 4])>, epoch: usize) -> L
     let sure = 0.9 * epoch as f32 / EPOCHS as f32;
     // What is learned by heart comes at the end.
     let by_heart = if epoch == EPOCHS { 0.5 } else { 0.02 };
-    let box_of = |[x1, y1, x2, y2]: [f32; 4]| Bbox::new(x1, y1, x2, y2);
+    let box_of = Bbox::from_corners;
     let own_box = label.bbox_in_image;
     let (own, other, seen) = match truth {
         Some((class, bbox)) if class == label.class_index => (sure, (usize::from(class == 0), 0.05), box_of(bbox)),
@@ -58,7 +58,7 @@ pub fn said(label: &Object, truth: Option<(usize, [f32; 4])>, epoch: usize) -> L
         other_class: other.0,
         other_score: other.1,
         iou: 0.95 * seen.iou(own_box),
-        bbox: [seen.x1, seen.y1, seen.x2, seen.y2],
+        bbox: seen.corners(),
     }
 }
 

@@ -52,9 +52,8 @@ fn record(suspect: &Suspect) -> Result<Value> {
 }
 
 fn crop(picture: &RgbImage, suspect: &Suspect) -> Option<Crop> {
-    let bbox = |[x1, y1, x2, y2]: [f32; 4]| Bbox::new(x1, y1, x2, y2);
     match suspect.kind {
-        Kind::MissingBox => Crop::new(picture, None, Some(bbox(suspect.bbox))),
-        _ => Crop::new(picture, Some(bbox(suspect.bbox)), suspect.suggested_bbox.map(bbox)),
+        Kind::MissingBox => Crop::new(picture, None, Some(Bbox::from_corners(suspect.bbox))),
+        _ => Crop::new(picture, Some(Bbox::from_corners(suspect.bbox)), suspect.suggested_bbox.map(Bbox::from_corners)),
     }
 }

@@ -22,7 +22,7 @@ fn labels(dataset: &Dataset) -> Vec<Labelled> {
         let objects = image.objects.iter().map(|object| {
             let bbox = object.bbox_in_image;
             let class = dataset.categories[object.class_index].name.clone();
-            (class, [bbox.x1, bbox.y1, bbox.x2, bbox.y2].map(f32::to_bits))
+            (class, bbox.corners().map(f32::to_bits))
         });
         (std::fs::read(&image.path).unwrap(), objects.collect())
     };
@@ -168,7 +168,7 @@ fn class_and_box(root: &Path, split_name: &str) -> (String, [u32; 4]) {
     let dataset = split(root, split_name);
     let object = &dataset.images[0].objects[0];
     let bbox = object.bbox_in_image;
-    (dataset.categories[object.class_index].name.clone(), [bbox.x1, bbox.y1, bbox.x2, bbox.y2].map(|edge| edge as u32))
+    (dataset.categories[object.class_index].name.clone(), bbox.corners().map(|edge| edge as u32))
 }
 
 #[test]

@@ -79,8 +79,7 @@ pub(super) fn place(config: &SceneConfig, dice: &mut Dice) -> Vec<Placed> {
 fn visible_box(outline: &Outline, config: &SceneConfig) -> Option<Bbox> {
     let (width, height) = (config.width as f32, config.height as f32);
     let tight = outline.extent_within(width, height)?.clip(width, height);
-    let [x1, y1, x2, y2] = [tight.x1, tight.y1, tight.x2, tight.y2].map(|edge| (edge * 64.0).round() / 64.0);
-    let bbox = Bbox::new(x1, y1, x2, y2);
+    let bbox = Bbox::from_corners(tight.corners().map(|edge| (edge * 64.0).round() / 64.0));
     bbox.is_proper().then_some(bbox)
 }
 

@@ -89,7 +89,7 @@ fn told(place: &Place, kind: FindingKind, reason: String, remedy: &str) -> Findi
 fn labels(image: &ImageRecord) -> Vec<(usize, [u32; 4])> {
     let one = |object: &crate::dataset::Object| {
         let bbox = object.bbox_in_image;
-        (object.class_index, [bbox.x1, bbox.y1, bbox.x2, bbox.y2].map(f32::to_bits))
+        (object.class_index, bbox.corners().map(f32::to_bits))
     };
     let mut all: Vec<_> = image.objects.iter().map(one).collect();
     all.sort_unstable();

@@ -47,8 +47,7 @@ pub(super) fn picture_record(image: &ImageRecord) -> String {
 }
 
 fn corners(object: &Object) -> [f64; 4] {
-    let bbox = object.bbox_in_image;
-    [bbox.x1, bbox.y1, bbox.x2, bbox.y2].map(f64::from)
+    object.bbox_in_image.corners().map(f64::from)
 }
 
 /// A split whose boxes all lie in the first pixel.

@@ -43,7 +43,7 @@ impl Names {
     fn labels(&self, image: &ImageRecord) -> Labels {
         let one = |object: &crate::dataset::Object| {
             let bbox = object.bbox_in_image;
-            (object.class_index, [bbox.x1, bbox.y1, bbox.x2, bbox.y2].map(f32::to_bits), object.ignored)
+            (object.class_index, bbox.corners().map(f32::to_bits), object.ignored)
         };
         if self.format == Format::Coco { Vec::new() } else { image.objects.iter().map(one).collect() }
     }

@@ -53,7 +53,7 @@ fn lines(image: &ImageRecord) -> String {
     let line = |object: &Object| {
         let [x1, y1, x2, y2] = {
             let bbox = object.bbox_in_image;
-            [bbox.x1, bbox.y1, bbox.x2, bbox.y2].map(f64::from)
+            bbox.corners().map(f64::from)
         };
         let (cx, cy) = ((x1 + x2) / 2.0 / width, (y1 + y2) / 2.0 / height);
         format!("{} {cx} {cy} {} {}\n", object.class_index, (x2 - x1) / width, (y2 - y1) / height)

@@ -267,7 +267,7 @@ fn anchors_of_pictures_of_odd_sizes_are_torchvisions() {
     for (picture, content) in CONTENTS.into_iter().enumerate() {
         let maps = network.maps(content.map(|side| side.next_multiple_of(32)));
         let anchors = (0..LEVELS).flat_map(|level| config.anchors.level_anchors(level, &maps));
-        let found: Vec<f32> = anchors.flat_map(|anchor| [anchor.x1, anchor.y1, anchor.x2, anchor.y2]).collect();
+        let found: Vec<f32> = anchors.flat_map(|anchor| anchor.corners()).collect();
         let expected = golden(&format!("anchors.{picture}")).1;
         assert_eq!(found.len(), expected.len(), "picture {picture}");
         let furthest = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
