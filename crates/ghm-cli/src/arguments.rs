@@ -102,18 +102,47 @@ pub struct AuditArguments {
     /// Without a run: what any network finds in their pictures, as COCO results JSON
     #[arg(long, value_name = "DT.json", requires = "annotations", conflicts_with = "run")]
     pub detections: Option<PathBuf>,
+    /// In place of the run's evidence, what is seen by K networks, each trained as the run was on K - 1 parts of its pictures and
+    /// asked about the last; they lie in RUN/folds-K, and the same command goes on with them
+    #[arg(long, value_name = "K", requires = "run")]
+    pub folds: Option<usize>,
+    /// Where folds are trained: cpu, cuda, cuda:N or wgpu
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
     /// Where the list goes; never overwritten [default: RUN/audit, without a run audit, or the next free number of it]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Only what looks wrong by more than this, 0 to 1
-    #[arg(long, default_value_t = 0.2)]
+    #[arg(long, default_value_t = LEAST)]
     pub least: f32,
     /// Most suspects in audit.html
-    #[arg(long, value_name = "N", default_value_t = 2000)]
+    #[arg(long, value_name = "N", default_value_t = PAGE)]
     pub page: usize,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What an audit leaves out, and how much of the rest its page shows, unless told.
+const LEAST: f32 = 0.2;
+const PAGE: usize = 2000;
+
+impl AuditArguments {
+    /// Of a run, all else as it is unless told.
+    pub fn of_run(run: PathBuf) -> Self {
+        Self {
+            verb: None,
+            run: Some(run),
+            annotations: None,
+            detections: None,
+            folds: None,
+            device: "cpu".into(),
+            out: None,
+            least: LEAST,
+            page: PAGE,
+            json: false,
+        }
+    }
 }
 
 /// What else there is about audits.
@@ -449,6 +478,9 @@ pub struct BenchAuditArguments {
     /// What is wrong in truth [default: truth.json in the run's data set]
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
+    /// A ranking more: by K networks, as ghm audit --folds K trains them
+    #[arg(long, value_name = "K")]
+    pub folds: Option<usize>,
     /// cpu, cuda, cuda:N or wgpu
     #[arg(long, default_value = "cpu")]
     pub device: String,

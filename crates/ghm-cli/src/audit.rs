@@ -12,10 +12,13 @@ use ghm_train::{Checkpoint, RunDirectory, replace_file};
 use serde_json::json;
 
 use crate::arguments::{AuditArguments, AuditVerb};
+use crate::interrupt::STOPPED;
 use crate::output::{free_path, print};
 use crate::table::counted;
+use crate::train::device;
 
 mod apply;
+pub mod folds;
 mod list;
 mod page;
 
@@ -40,9 +43,10 @@ pub fn run(arguments: &AuditArguments) -> Result<ExitCode> {
         bail!("--least {}: a suspicion lies between 0 and 1", arguments.least);
     }
     let subject = match (&arguments.annotations, &arguments.detections) {
-        (Some(annotations), Some(detections)) => of_files(annotations, detections)?,
+        (Some(annotations), Some(detections)) => Some(of_files(annotations, detections)?),
         _ => of_run(arguments)?,
     };
+    let Some(subject) = subject else { return Ok(ExitCode::from(STOPPED)) };
     let Subject { summary, dataset, out, data, split, of } = subject;
     let suspects = rank(&summary, &suspicions(&summary, &dataset), &dataset, arguments.least);
     let out = arguments.out.clone().unwrap_or_else(|| free_path(&out));
@@ -71,7 +75,8 @@ pub fn run(arguments: &AuditArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn of_run(arguments: &AuditArguments) -> Result<Subject> {
+/// `None` where folds were stopped.
+fn of_run(arguments: &AuditArguments) -> Result<Option<Subject>> {
     let Some(root) = &arguments.run else { bail!("give a run directory, or --annotations and --detections") };
     let directory = RunDirectory::open(root)?;
     let recipe = directory.read_recipe()?;
@@ -79,14 +84,24 @@ fn of_run(arguments: &AuditArguments) -> Result<Subject> {
     let Some(split) = &recipe.data.train else { bail!("{}: its recipe names no data.train", root.display()) };
     let dataset = source.load(split)?.dataset;
     expect_same(&directory, &dataset)?;
-    let evidence = directory.evidence_path();
-    if !evidence.is_file() {
-        bail!("{}: is not there; train with audit.evidence=true", evidence.display());
-    }
-    let summary = read_evidence(&evidence, &dataset)?;
+    let summary = match arguments.folds {
+        Some(count) => match folds::detections(&directory, count, &device(&arguments.device)?)? {
+            Some(detections) => from_detections(&detections, &dataset),
+            None => return Ok(None),
+        },
+        None => observed(&directory, &dataset)?,
+    };
     let of = format!("run {}, split {split} of {}", root.display(), source.root().display());
     let (data, split, out) = (recipe.data.root.clone(), split.clone(), root.join("audit"));
-    Ok(Subject { summary, dataset, out, data, split, of })
+    Ok(Some(Subject { summary, dataset, out, data, split, of }))
+}
+
+fn observed(directory: &RunDirectory, dataset: &Dataset) -> Result<Summary> {
+    let evidence = directory.evidence_path();
+    if !evidence.is_file() {
+        bail!("{}: is not there; train with audit.evidence=true, or give --folds", evidence.display());
+    }
+    Ok(read_evidence(&evidence, dataset)?)
 }
 
 /// Refuses a data set with other classes than the run's; one whose labels have changed is told of.

@@ -1,4 +1,4 @@
-//! `ghm demo`: synthetic scenes, a detector trained on them, its numbers and its pictures.
+//! `ghm demo`: synthetic scenes, a detector trained on them, its numbers and its pictures, and an audit of the labels.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,8 +7,9 @@ use anyhow::Result;
 use ghm_data::{SceneConfig, write_scenes};
 use ghm_train::{Recipe, RunDirectory};
 
-use crate::arguments::DemoArguments;
-use crate::output::free_path;
+use crate::arguments::{AuditArguments, DemoArguments};
+use crate::audit;
+use crate::output::{free_path, print};
 use crate::train::{begin, device, drive, plan};
 
 /// The recipe of the demonstration.
@@ -28,6 +29,14 @@ pub fn run(arguments: &DemoArguments) -> Result<ExitCode> {
     write_scenes(&SceneConfig { seed: arguments.seed, ..SceneConfig::default() }, &data)?;
     let (session, directory) = begin(plan(recipe)?, &run, &device)?;
     let code = drive(session, &directory)?;
+    if code != ExitCode::SUCCESS {
+        return Ok(code);
+    }
+    // A GPU gathers no evidence unless told.
+    if directory.evidence_path().is_file() {
+        print("\nLabels of the training pictures that look wrong:")?;
+        audit::run(&AuditArguments::of_run(run.clone()))?;
+    }
     eprintln!("labels (left) and boxes found (right): {}", directory.samples_path().display());
     eprintln!("curves: {} and {}", directory.epochs_path().display(), directory.metrics_path().display());
     eprintln!("try it: ghm predict {} {}", run.display(), data.join("images/val").display());

@@ -123,10 +123,8 @@ pub fn begin(plan: Plan, out: &Path, device: &burn::tensor::Device) -> Result<(S
 
 /// Trains to the end or to Ctrl-C, and says where to look.
 pub fn drive(session: Session, directory: &RunDirectory) -> Result<ExitCode> {
-    let stop = interrupt::flag()?;
-    let mut observer = Both { progress: Progress::new(), samples: Samples::new(directory.samples_path()) };
     let root = directory.root().display();
-    match session.run(&|| stop.load(Ordering::SeqCst), &mut observer)? {
+    match train(session, directory)? {
         Ended::Finished { evaluation } => {
             if let Some(evaluation) = evaluation {
                 print(&evaluation.to_string())?;
@@ -139,6 +137,13 @@ pub fn drive(session: Session, directory: &RunDirectory) -> Result<ExitCode> {
             Ok(ExitCode::from(STOPPED))
         }
     }
+}
+
+/// Trains to the end or to Ctrl-C.
+pub fn train(session: Session, directory: &RunDirectory) -> Result<Ended> {
+    let stop = interrupt::flag()?;
+    let mut observer = Both { progress: Progress::new(), samples: Samples::new(directory.samples_path()) };
+    Ok(session.run(&|| stop.load(Ordering::SeqCst), &mut observer)?)
 }
 
 /// The two observers of a run.

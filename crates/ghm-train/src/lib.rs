@@ -6,6 +6,7 @@
 //! | [`plan`] | the recipe checked against the data: what will be trained on what |
 //! | [`device`] | `cpu`, `cuda:0`, `wgpu` |
 //! | [`input`] | the way of a batch's pixels to a device |
+//! | [`folds`] | training pictures in parts, each of which one network never sees |
 //! | [`schedule`] | the learning rate of every step |
 //! | [`adamw`], [`sgd`] | AdamW and SGD with momentum, each in one pass |
 //! | [`gradient_norm`] | the norm of all gradients together, and its limit |
@@ -38,6 +39,7 @@ pub mod description;
 pub mod device;
 pub mod error;
 pub mod evidence;
+pub mod folds;
 pub mod gradient_norm;
 mod host;
 pub mod input;
@@ -58,6 +60,7 @@ pub use checkpoint::{Checkpoint, CheckpointState};
 pub use description::Description;
 pub use device::open_device;
 pub use error::TrainError;
+pub use folds::Fold;
 pub use input::Input;
 pub use learner::{Learned, Learner, Stage};
 pub use observe::Observer;

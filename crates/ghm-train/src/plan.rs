@@ -87,6 +87,14 @@ impl Plan {
         Err(TrainError::Split { root: self.recipe.data.root.clone(), reason })
     }
 
+    /// A run by a recipe on some pictures of this one's training split, evaluated on none.
+    pub(crate) fn on(&self, mut recipe: Recipe, pictures: Arc<Dataset>) -> Result<Self, TrainError> {
+        recipe.data.validation = None;
+        let train = Split { name: self.train.name.clone(), dataset: pictures };
+        let fingerprint = fingerprint(&train, None);
+        Self { recipe, train, validation: None, findings: Vec::new(), fingerprint }.updates_per_epoch_checked()
+    }
+
     /// The classes.
     pub fn categories(&self) -> &[Category] {
         &self.train.dataset.categories

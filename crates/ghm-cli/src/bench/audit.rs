@@ -15,7 +15,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::arguments::BenchAuditArguments;
-use crate::audit::expect_same;
+use crate::audit::{expect_same, folds};
+use crate::interrupt::STOPPED;
 use crate::output::print;
 use crate::table::{aligned, say};
 use crate::train::device;
@@ -56,10 +57,18 @@ pub fn run(arguments: &BenchAuditArguments) -> Result<ExitCode> {
     expect_same(&directory, &dataset)?;
     let truth = truth(&arguments.truth.clone().unwrap_or_else(|| beside(&recipe.data.root)))?;
     let observed = read_evidence(&directory.evidence_path(), &dataset)?;
-    let predictor = Predictor::open(&directory, &device(&arguments.device)?)?;
+    let device = device(&arguments.device)?;
+    let held_out = match arguments.folds {
+        Some(count) => match folds::detections(&directory, count, &device)? {
+            Some(detections) => Some(from_detections(&detections, &dataset)),
+            None => return Ok(ExitCode::from(STOPPED)),
+        },
+        None => None,
+    };
+    let predictor = Predictor::open(&directory, &device)?;
     let predictions = predictor.run(&dataset, |done, total| say(&format!("looking at picture {done} of {total}")))?;
     say("");
-    let rows = rows(&observed, &predictions.detections, &dataset, &truth);
+    let rows = rows(&observed, &predictions.detections, held_out.as_ref(), &dataset, &truth);
     let list = rank(&observed, &suspicions(&observed, &dataset), &dataset, 0.0);
     let labels = observed.labels.len();
     let list = truth.judge_list(&list);
@@ -85,17 +94,25 @@ fn truth(path: &Path) -> Result<Truth> {
     Ok(Truth::new(&written.changes))
 }
 
-fn rows(observed: &Summary, detections: &[Detection], dataset: &Dataset, truth: &Truth) -> Vec<Row> {
+fn rows(
+    observed: &Summary,
+    detections: &[Detection],
+    held_out: Option<&Summary>,
+    dataset: &Dataset,
+    truth: &Truth,
+) -> Vec<Row> {
     let detected = from_detections(detections, dataset);
-    let rankings: [(&'static str, Scores); 7] = [
-        ("ghm, evidence of the run", Scores::ours(observed, &suspicions(observed, dataset), dataset)),
-        ("ghm, detections", Scores::ours(&detected, &suspicions(&detected, dataset), dataset)),
+    let ours = |summary: &Summary| Scores::ours(summary, &suspicions(summary, dataset), dataset);
+    let mut rankings: Vec<(&'static str, Scores)> = vec![
+        ("ghm, evidence of the run", ours(observed)),
+        ("ghm, detections", ours(&detected)),
         ("loss, mean of the run", Scores::by_loss(observed, dataset)),
         ("score", Scores::by_score(&detected, dataset)),
         ("ObjectLab", ObjectLab::default().scores(detections, dataset)),
         ("ObjectLab, thresholds freed", ObjectLab::freed(&detected).scores(detections, dataset)),
         ("hotcoco's rules", Scores::by_hotcoco(&detected, dataset, HOTCOCO)),
     ];
+    rankings.extend(held_out.map(|summary| ("ghm, folds", ours(summary))));
     let of_ranking = |(ranking, scores): &(&'static str, Scores)| {
         KINDS.map(|(kind, name)| Row { ranking, kind: name, judged: truth.judge(kind, scores, dataset) })
     };

@@ -69,6 +69,35 @@ fn detections_are_audited_without_a_run() {
 }
 
 #[test]
+fn folds_judge_labels_by_networks_that_never_saw_them_and_are_trained_once() {
+    let place = trained();
+    std::fs::remove_file(place.path("run/evidence.jsonl")).unwrap();
+    let arguments = ["audit", "run", "--folds", "3", "--least", "0", "--json", "--out"];
+    let list = |out: &str| -> Value {
+        let mut list: Value = serde_json::from_str(&place.done(&[&arguments[..], &[out]].concat())).unwrap();
+        list["list"].take();
+        list
+    };
+    let first = list("first");
+    assert_eq!(first["labels"], json!(39));
+    assert!(!first["suspects"].as_array().unwrap().is_empty());
+    let folds: Vec<Vec<u8>> =
+        (1..=3).map(|fold| std::fs::read(place.path(&format!("run/folds-3/{fold}/metrics.jsonl"))).unwrap()).collect();
+    assert!(folds[0] != folds[1] && folds[1] != folds[2]);
+    // 8 of 12 pictures in twos, two epochs.
+    assert_eq!(folds.iter().map(|log| text(log).lines().count()).collect::<Vec<_>>(), [8, 8, 8]);
+    // One is lost before it began, the others are used as they are.
+    std::fs::remove_dir_all(place.path("run/folds-3/2/checkpoints")).unwrap();
+    assert_eq!(list("second"), first);
+    for (fold, log) in (1..).zip(&folds) {
+        let now = std::fs::read(place.path(&format!("run/folds-3/{fold}/metrics.jsonl"))).unwrap();
+        assert!(fold == 2 || now == *log, "fold {fold}");
+    }
+    place.refused(&["audit", "run", "--folds", "13"], &["12 pictures", "not 13"]);
+    place.refused(&["audit", "--annotations", "a", "--detections", "b", "--folds", "2"], &["--folds"]);
+}
+
+#[test]
 fn what_cannot_be_audited_is_refused_with_the_way_out() {
     let place = trained();
     place.refused(&["audit", "nowhere"], &["nowhere", "no such run"]);
@@ -136,9 +165,10 @@ fn rankings_are_measured_against_the_truth_of_known_noise() {
     let place = Workplace::new();
     place.done(&["corrupt", "data", "--mix", "0.2", "--out", "noisy"]);
     place.done(&["train", "recipe.toml", "data.root=noisy", "schedule.epochs=1", "--out", "run"]);
-    let json: Value = serde_json::from_str(&place.done(&["bench", "audit", "run", "--json"])).unwrap();
+    let arguments = ["bench", "audit", "run", "--folds", "2", "--json"];
+    let json: Value = serde_json::from_str(&place.done(&arguments)).unwrap();
     let rankings = json["rankings"].as_array().unwrap();
-    assert_eq!(rankings.len(), 7);
+    assert_eq!((rankings.len(), &rankings[7]["ranking"]), (8, &json!("ghm, folds")));
     for ranking in rankings {
         assert_eq!(ranking["kinds"].as_array().unwrap().len(), 4, "{ranking}");
         assert!(ranking["mean_average_precision"].as_f64().is_some_and(|ap| (0.0..=1.0).contains(&ap)), "{ranking}");
