@@ -7,7 +7,7 @@ use ghm_data::Dataset;
 use ghm_eval::Detection;
 use rayon::prelude::*;
 
-use crate::summary::{LabelSummary, Origin, Seen, Summary, cross_entropy};
+use crate::summary::{LabelSummary, Look, Origin, Seen, Summary, cross_entropy};
 
 /// A detection speaks of a label from this IoU on.
 const ABOUT: f32 = 0.4;
@@ -58,17 +58,20 @@ fn label((image, object): (usize, usize), class: usize, bbox: Bbox, found: &[Fou
     let about = || found.iter().filter(|found| found.bbox.iou(bbox) >= ABOUT);
     let best =
         |own: bool| about().filter(|found| (found.class == class) == own).max_by(|a, b| a.score.total_cmp(&b.score));
+    let own = best(true).map_or(0.0, |found| found.score);
+    let other = best(false).map_or((class, 0.0), |found| (found.class, found.score));
     let surest = about().max_by(|a, b| a.score.total_cmp(&b.score));
+    let iou = surest.map_or(0.0, |found| found.bbox.iou(bbox));
     LabelSummary {
         image,
         object,
-        looks: 1,
-        own: best(true).map_or(0.0, |found| found.score),
-        best: best(true).map_or(0.0, |found| found.score),
-        cross_entropy: cross_entropy(best(true).map_or(0.0, |found| found.score)),
-        other: best(false).map_or((class, 0.0), |found| (found.class, found.score)),
+        looks: vec![Look { epoch: 0, own, other: other.1, iou }],
+        own,
+        best: own,
+        cross_entropy: cross_entropy(own),
+        other,
         box_norm: 0.0,
-        iou: surest.map_or(0.0, |found| found.bbox.iou(bbox)),
+        iou,
         bbox: surest.map_or(bbox, |found| found.bbox),
     }
 }

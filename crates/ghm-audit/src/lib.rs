@@ -33,6 +33,6 @@ pub use detected::from_detections;
 pub use error::AuditError;
 pub use observed::read_evidence;
 pub use ranking::{Suspect, rank};
-pub use summary::{LabelSummary, Origin, Seen, Summary};
+pub use summary::{LabelSummary, Look, Origin, Seen, Summary};
 pub use suspicion::{Kind, Suspicion, Suspicions, suspicions};
 pub use truth::Truth;

@@ -1,7 +1,6 @@
 //! A summary of what a network said while it learned.
 //!
-//! Scores are plain means over epochs: in early ones, in which the network knows nothing, they are small and say little; late
-//! ones, in which it may know wrong labels by heart, are outweighed by those before them. Boxes count as much as the network saw an
+//! Each epoch's look at a label is kept. What is told of it is means: of scores plain ones, of boxes by how surely the network saw an
 //! object at all.
 
 use std::collections::HashMap;
@@ -14,7 +13,7 @@ use ghm_data::Dataset;
 use ghm_eval::{BackgroundEvidence, Evidence, LabelEvidence};
 
 use crate::error::AuditError;
-use crate::summary::{LabelSummary, Origin, Seen, Summary, cross_entropy};
+use crate::summary::{LabelSummary, Look, Origin, Seen, Summary, cross_entropy};
 
 /// Boxes of background in several epochs are one object from this IoU on.
 const ONE: f32 = 0.5;
@@ -41,7 +40,7 @@ pub fn read_evidence(path: &Path, dataset: &Dataset) -> Result<Summary, AuditErr
         }
     }
     let summary = gathered.summary();
-    if summary.labels.iter().all(|label| label.looks == 0) {
+    if summary.labels.iter().all(|label| label.looks.is_empty()) {
         return Err(AuditError::Nothing { path: path.into() });
     }
     Ok(summary)
@@ -67,7 +66,7 @@ struct Gathered<'a> {
 /// What was said of a label so far.
 #[derive(Default)]
 struct Sums {
-    looks: usize,
+    looks: Vec<Look>,
     own: f32,
     best: f32,
     cross_entropy: f32,
@@ -103,7 +102,7 @@ impl<'a> Gathered<'a> {
         let Some(&image) = self.index_of_image.get(&said.image_id) else { return };
         let classes = self.dataset.categories.len();
         for label in said.objects.iter().filter(|label| label.anchors > 0 && label.other_class < classes) {
-            self.labels.entry((said.image_id, label.annotation_id)).or_default().add(label);
+            self.labels.entry((said.image_id, label.annotation_id)).or_default().add(label, said.epoch);
         }
         let (looks, clusters) = &mut self.pictures[image];
         *looks += 1;
@@ -133,9 +132,9 @@ impl<'a> Gathered<'a> {
 }
 
 impl Sums {
-    fn add(&mut self, said: &LabelEvidence) {
+    fn add(&mut self, said: &LabelEvidence, epoch: usize) {
         let own = 1.0 - said.class_norm;
-        self.looks += 1;
+        self.looks.push(Look { epoch, own, other: said.other_score, iou: said.iou });
         self.own += own;
         self.best += said.score;
         self.cross_entropy += cross_entropy(own);
@@ -154,7 +153,7 @@ fn summary_of(sums: Option<&Sums>, (image, object): (usize, usize), class: usize
     let nothing = LabelSummary {
         image,
         object,
-        looks: 0,
+        looks: Vec::new(),
         own: 0.0,
         best: 0.0,
         cross_entropy: 0.0,
@@ -164,13 +163,13 @@ fn summary_of(sums: Option<&Sums>, (image, object): (usize, usize), class: usize
         bbox: label,
     };
     let Some(sums) = sums else { return nothing };
-    let looks = sums.looks as f32;
+    let looks = sums.looks.len() as f32;
     // The class that the data set has now is no other one.
     let others = sums.others.iter().filter(|(other, _)| **other != class);
     let other = others.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
     let weight = sums.weight.max(f32::MIN_POSITIVE);
     LabelSummary {
-        looks: sums.looks,
+        looks: sums.looks.clone(),
         own: sums.own / looks,
         best: sums.best / looks,
         cross_entropy: sums.cross_entropy / looks,

@@ -23,15 +23,28 @@ pub enum Origin {
     Detections,
 }
 
-/// What is known of one label.
+/// What was seen of a label at one time.
 #[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Look {
+    /// The epoch, from 1 on; 0 for detections.
+    pub epoch: usize,
+    /// Score of its own class, 0 to 1.
+    pub own: f32,
+    /// Score of the other class that was seen most of, 0 to 1.
+    pub other: f32,
+    /// IoU with the box that was seen, 0 to 1.
+    pub iou: f32,
+}
+
+/// What is known of one label.
+#[derive(Clone, Debug, PartialEq)]
 pub struct LabelSummary {
     /// Its picture, as an index into the data set's.
     pub image: usize,
     /// Its object, as an index into the picture's.
     pub object: usize,
-    /// How often it was looked at: epochs, or 1 for detections. Nothing else counts where it is 0.
-    pub looks: usize,
+    /// Every look at it: one an epoch, or a single one for detections. Nothing else counts where there is none.
+    pub looks: Vec<Look>,
     /// Mean score of its own class, 0 to 1; the mean gradient norm is 1 minus it.
     pub own: f32,
     /// Mean of the best score of its own class.
@@ -67,8 +80,15 @@ const SAME: f32 = 0.3;
 /// So much of a seen box inside a label of its class is a part of that label's object.
 const PART: f32 = 0.8;
 
-impl LabelSummary {
+impl Look {
     /// How surely any object was seen there.
+    pub fn objectness(&self) -> f32 {
+        self.own.max(self.other)
+    }
+}
+
+impl LabelSummary {
+    /// How surely any object was seen there, after all.
     pub fn objectness(&self) -> f32 {
         self.own.max(self.other.1)
     }

@@ -104,7 +104,7 @@ pub struct AuditArguments {
     pub detections: Option<PathBuf>,
     /// In place of the run's evidence, what is seen by K networks, each trained as the run was on K - 1 parts of its pictures and
     /// asked about the last; they lie in RUN/folds-K, and the same command goes on with them
-    #[arg(long, value_name = "K", requires = "run")]
+    #[arg(long, value_name = "K", conflicts_with = "annotations")]
     pub folds: Option<usize>,
     /// Where folds are trained: cpu, cuda, cuda:N or wgpu
     #[arg(long, default_value = "cpu")]

@@ -71,7 +71,7 @@ pub fn text(summary: &Summary, suspects: &[Suspect], out: &Path) -> String {
         ]
     };
     let lines: Vec<[String; 6]> = std::iter::once(head).chain(suspects.iter().take(SHOWN).map(line)).collect();
-    let looked = summary.labels.iter().filter(|label| label.looks > 0).count();
+    let looked = summary.labels.iter().filter(|label| !label.looks.is_empty()).count();
     format!(
         "{}: {} of {} judged; {} ({})\n\n{}\n{}",
         out.display(),

@@ -94,7 +94,7 @@ fn folds_judge_labels_by_networks_that_never_saw_them_and_are_trained_once() {
         assert!(fold == 2 || now == *log, "fold {fold}");
     }
     place.refused(&["audit", "run", "--folds", "13"], &["12 pictures", "not 13"]);
-    place.refused(&["audit", "--annotations", "a", "--detections", "b", "--folds", "2"], &["--folds"]);
+    place.refused(&["audit", "--annotations", "a", "--detections", "b", "--folds", "2"], &["--folds", "--annotations"]);
 }
 
 #[test]
