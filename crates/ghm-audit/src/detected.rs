@@ -1,5 +1,6 @@
 //! A summary of detections, of whatever network, without a run.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use ghm_boxes::Bbox;
@@ -33,17 +34,41 @@ pub(crate) fn by_image(detections: &[Detection], dataset: &Dataset) -> HashMap<u
     of_image
 }
 
-/// What detections say of the labels. Those of unknown pictures and classes are passed over.
+/// What one network found in the pictures that it was shown.
+#[derive(Clone, Debug)]
+pub struct Shown<'a> {
+    /// The pictures that it has looked at, with or without finding anything.
+    pub image_ids: Vec<u64>,
+    /// What it found; what is in other pictures is passed over, and so are unknown classes.
+    pub detections: Cow<'a, [Detection]>,
+}
+
+/// What detections in all pictures of a data set say of its labels; [`from_networks`] of one network.
+pub fn from_detections(detections: &[Detection], dataset: &Dataset) -> Summary {
+    let image_ids = dataset.images.iter().map(|image| image.id).collect();
+    from_networks(&[Shown { image_ids, detections: detections.into() }], dataset)
+}
+
+/// What the detections of several networks say of the labels, where each picture was shown to one of them at most. Labels in
+/// pictures that none was shown have no look.
 ///
 /// A label's scores are those of the best detections about it, of its class and of any other; what is about no label was seen
 /// without one.
-pub fn from_detections(detections: &[Detection], dataset: &Dataset) -> Summary {
-    let of_image = by_image(detections, dataset);
+pub fn from_networks(networks: &[Shown], dataset: &Dataset) -> Summary {
+    let mut of_image: HashMap<u64, (u32, Vec<Found>)> = HashMap::new();
+    for (number, shown) in (0..).zip(networks) {
+        let mut found = by_image(&shown.detections, dataset);
+        of_image.extend(shown.image_ids.iter().map(|id| (*id, (number, found.remove(id).unwrap_or_default()))));
+    }
     let of_picture = |(image, record): (usize, &ghm_data::ImageRecord)| {
-        let found = of_image.get(&record.id).map_or(&[][..], Vec::as_slice);
+        let shown = of_image.get(&record.id);
+        let found = shown.map_or(&[][..], |(_, found)| found);
         let objects = record.objects.iter().enumerate().filter(|(_, object)| !object.ignored);
         let labels: Vec<LabelSummary> = objects
-            .map(|(index, object)| label((image, index), object.class_index, object.bbox_in_image, found))
+            .map(|(index, object)| {
+                let unseen = LabelSummary::unseen((image, index), object.class_index, object.bbox_in_image);
+                shown.map_or(unseen.clone(), |(number, found)| label(unseen, *number, found))
+            })
             .collect();
         let seen = found.iter().map(|found| Seen { image, class: found.class, score: found.score, bbox: found.bbox });
         let unlabelled: Vec<Seen> = seen.filter(|seen| !seen.is_labelled(dataset)).collect();
@@ -54,7 +79,8 @@ pub fn from_detections(detections: &[Detection], dataset: &Dataset) -> Summary {
     Summary { labels: labels.concat(), unlabelled: unlabelled.concat(), origin: Origin::Detections }
 }
 
-fn label((image, object): (usize, usize), class: usize, bbox: Bbox, found: &[Found]) -> LabelSummary {
+fn label(unseen: LabelSummary, network: u32, found: &[Found]) -> LabelSummary {
+    let (class, bbox) = (unseen.other.0, unseen.bbox);
     let about = || found.iter().filter(|found| found.bbox.iou(bbox) >= ABOUT);
     let best =
         |own: bool| about().filter(|found| (found.class == class) == own).max_by(|a, b| a.score.total_cmp(&b.score));
@@ -63,15 +89,13 @@ fn label((image, object): (usize, usize), class: usize, bbox: Bbox, found: &[Fou
     let surest = about().max_by(|a, b| a.score.total_cmp(&b.score));
     let iou = surest.map_or(0.0, |found| found.bbox.iou(bbox));
     LabelSummary {
-        image,
-        object,
-        looks: vec![Look { epoch: 0, own, other: other.1, iou }],
+        looks: vec![Look { epoch: network, own, other: other.1, iou }],
         own,
         best: own,
         cross_entropy: cross_entropy(own),
         other,
-        box_norm: 0.0,
         iou,
         bbox: surest.map_or(bbox, |found| found.bbox),
+        ..unseen
     }
 }

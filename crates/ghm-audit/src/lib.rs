@@ -5,6 +5,7 @@
 //! | [`summary`] | what is known of every label after all, and of objects without one |
 //! | [`observed`] | a summary of what a network said while it learned |
 //! | [`detected`] | a summary of detections, without a run |
+//! | `usual` | what is usual among the labels of an epoch |
 //! | [`suspicion`] | for every label how much it looks like each kind of mistake |
 //! | [`ranking`] | one list over all kinds, the surest first |
 //! | [`mod@apply`] | accepted suspicions brought into the labels |
@@ -14,7 +15,7 @@
 //! | [`error`] | what can go wrong |
 //!
 //! The norm of a label's gradient, `g = |p - p*|`, is what tells a wrong label: the network keeps contradicting it until it
-//! has learned it by heart. So labels are judged by the mean over all epochs, early ones too, and never by the harmonised
+//! has learned it by heart. So labels are judged by all epochs, early ones too, and never by the harmonised
 //! weight `beta * g`, which levels out what is looked for.
 
 pub mod apply;
@@ -27,9 +28,10 @@ pub mod rival;
 pub mod summary;
 pub mod suspicion;
 pub mod truth;
+mod usual;
 
 pub use apply::{Changes, apply};
-pub use detected::from_detections;
+pub use detected::{Shown, from_detections, from_networks};
 pub use error::AuditError;
 pub use observed::read_evidence;
 pub use ranking::{Suspect, rank};

@@ -61,7 +61,8 @@ pub fn summarise<'a>(said: impl IntoIterator<Item = &'a Evidence>, dataset: &Dat
 struct Gathered<'a> {
     dataset: &'a Dataset,
     index_of_image: HashMap<u64, usize>,
-    /// By picture and annotation id.
+    /// The class of each label, by picture and annotation id; and what was said of it.
+    class_of: HashMap<(u64, u64), usize>,
     labels: HashMap<(u64, u64), Sums>,
     /// Of each picture: how often it was looked at, and what was seen beside its labels.
     pictures: Vec<(usize, Vec<Cluster>)>,
@@ -101,14 +102,19 @@ impl<'a> Gathered<'a> {
     fn new(dataset: &'a Dataset) -> Self {
         let index_of_image = dataset.images.iter().enumerate().map(|(index, image)| (image.id, index)).collect();
         let pictures = dataset.images.iter().map(|_| (0, Vec::new())).collect();
-        Self { dataset, index_of_image, labels: HashMap::new(), pictures }
+        let class_of = dataset.images.iter().flat_map(|image| {
+            image.objects.iter().map(|object| ((image.id, object.annotation_id), object.class_index))
+        });
+        Self { dataset, index_of_image, class_of: class_of.collect(), labels: HashMap::new(), pictures }
     }
 
     fn take(&mut self, said: &Evidence) {
         let Some(&image) = self.index_of_image.get(&said.image_id) else { return };
         let classes = self.dataset.categories.len();
         for label in said.objects.iter().filter(|label| label.anchors > 0 && label.other_class < classes) {
-            self.labels.entry((said.image_id, label.annotation_id)).or_default().add(label, said.epoch);
+            let id = (said.image_id, label.annotation_id);
+            let class = self.class_of.get(&id).copied();
+            self.labels.entry(id).or_default().add(label, class, said.epoch);
         }
         let (looks, clusters) = &mut self.pictures[image];
         *looks += 1;
@@ -121,11 +127,11 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    fn summary(self) -> Summary {
+    fn summary(mut self) -> Summary {
         let mut labels = Vec::new();
         for (image, record) in self.dataset.images.iter().enumerate() {
             for (object, label) in record.objects.iter().enumerate().filter(|(_, object)| !object.ignored) {
-                let sums = self.labels.get(&(record.id, label.annotation_id));
+                let sums = self.labels.remove(&(record.id, label.annotation_id));
                 labels.push(summary_of(sums, (image, object), label.class_index, label.bbox_in_image));
             }
         }
@@ -138,15 +144,21 @@ impl<'a> Gathered<'a> {
 }
 
 impl Sums {
-    fn add(&mut self, said: &LabelEvidence, epoch: usize) {
-        let own = 1.0 - said.class_norm;
-        self.looks.push(Look { epoch, own, other: said.other_score, iou: said.iou });
+    /// `class` is that of the label now.
+    fn add(&mut self, said: &LabelEvidence, class: Option<usize>, epoch: usize) {
+        let (mut own, mut other, mut best) = (1.0 - said.class_norm, said.other_score, said.score);
+        if class == Some(said.other_class) && other > 0.0 {
+            // The label has been given the class that was seen beside its former one.
+            (own, other, best) = (other, own, other);
+        } else {
+            *self.others.entry(said.other_class).or_default() += other;
+        }
+        self.looks.push(Look { epoch: epoch as u32, own, other, iou: said.iou });
         self.own += own;
-        self.best += said.score;
+        self.best += best;
         self.cross_entropy += cross_entropy(own);
         self.box_norm += said.box_norm;
-        *self.others.entry(said.other_class).or_default() += said.other_score;
-        let weight = own.max(said.other_score);
+        let weight = own.max(other);
         self.weight += weight;
         self.iou += weight * said.iou;
         let elsewhere = weight * (1.0 - said.iou).max(LEAST_DISTANCE).powi(2);
@@ -157,28 +169,15 @@ impl Sums {
     }
 }
 
-fn summary_of(sums: Option<&Sums>, (image, object): (usize, usize), class: usize, label: Bbox) -> LabelSummary {
-    let nothing = LabelSummary {
-        image,
-        object,
-        looks: Vec::new(),
-        own: 0.0,
-        best: 0.0,
-        cross_entropy: 0.0,
-        other: (class, 0.0),
-        box_norm: 0.0,
-        iou: 0.0,
-        bbox: label,
-    };
-    let Some(sums) = sums else { return nothing };
+fn summary_of(sums: Option<Sums>, place: (usize, usize), class: usize, label: Bbox) -> LabelSummary {
+    let unseen = LabelSummary::unseen(place, class, label);
+    let Some(sums) = sums else { return unseen };
     let looks = sums.looks.len() as f32;
-    // The class that the data set has now is no other one.
-    let others = sums.others.iter().filter(|(other, _)| **other != class);
-    let other = others.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
+    let other = sums.others.iter().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
     let weight = sums.weight.max(f32::MIN_POSITIVE);
     let elsewhere = sums.elsewhere.max(f32::MIN_POSITIVE);
     LabelSummary {
-        looks: sums.looks.clone(),
+        looks: sums.looks,
         own: sums.own / looks,
         best: sums.best / looks,
         cross_entropy: sums.cross_entropy / looks,
@@ -186,7 +185,7 @@ fn summary_of(sums: Option<&Sums>, (image, object): (usize, usize), class: usize
         box_norm: sums.box_norm / looks,
         iou: sums.iou / weight,
         bbox: Bbox::from_corners(sums.corners.map(|sum| sum / elsewhere)),
-        ..nothing
+        ..unseen
     }
 }
 

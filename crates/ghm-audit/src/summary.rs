@@ -26,8 +26,8 @@ pub enum Origin {
 /// What was seen of a label at one time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Look {
-    /// The epoch, from 1 on; 0 for detections.
-    pub epoch: usize,
+    /// The epoch, from 1 on; of detections the number of the network, from 0 on. Looks are compared with others of the same one.
+    pub epoch: u32,
     /// Score of its own class, 0 to 1.
     pub own: f32,
     /// Score of the other class that was seen most of, 0 to 1.
@@ -88,6 +88,23 @@ impl Look {
 }
 
 impl LabelSummary {
+    /// Of a label that was never looked at: of an object of a picture, both as indices, with its class and box.
+    pub fn unseen((image, object): (usize, usize), class: usize, bbox: Bbox) -> Self {
+        let nothing = 0.0;
+        Self {
+            image,
+            object,
+            looks: Vec::new(),
+            own: nothing,
+            best: nothing,
+            other: (class, nothing),
+            cross_entropy: nothing,
+            box_norm: nothing,
+            iou: nothing,
+            bbox,
+        }
+    }
+
     /// How surely any object was seen there, after all.
     pub fn objectness(&self) -> f32 {
         self.own.max(self.other.1)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use ghm_audit::{Summary, from_detections, rank, read_evidence, suspicions};
+use ghm_audit::{Summary, from_detections, from_networks, rank, read_evidence, suspicions};
 use ghm_data::Dataset;
 use ghm_eval::read_detections;
 use ghm_train::{Checkpoint, RunDirectory, replace_file};
@@ -83,10 +83,9 @@ fn of_run(arguments: &AuditArguments) -> Result<Option<Subject>> {
     let source = ghm_data::open(&recipe.data.root)?;
     let Some(split) = &recipe.data.train else { bail!("{}: its recipe names no data.train", root.display()) };
     let dataset = source.load(split)?.dataset;
-    expect_same(&directory, &dataset)?;
     let summary = match arguments.folds {
         Some(count) => match folds::detections(&directory, count, &device(&arguments.device)?)? {
-            Some(detections) => from_detections(&detections, &dataset),
+            Some(shown) => from_networks(&shown, &dataset),
             None => return Ok(None),
         },
         None => observed(&directory, &dataset)?,
@@ -97,6 +96,7 @@ fn of_run(arguments: &AuditArguments) -> Result<Option<Subject>> {
 }
 
 fn observed(directory: &RunDirectory, dataset: &Dataset) -> Result<Summary> {
+    expect_same(directory, dataset)?;
     let evidence = directory.evidence_path();
     if !evidence.is_file() {
         bail!("{}: is not there; train with audit.evidence=true, or give --folds", evidence.display());

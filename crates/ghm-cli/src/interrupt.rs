@@ -18,7 +18,7 @@ pub fn flag() -> anyhow::Result<&'static AtomicBool> {
             if RAISED.swap(true, Ordering::SeqCst) {
                 std::process::exit(i32::from(STOPPED));
             }
-            eprintln!("stopping after this update; its state will be saved (again to stop at once)");
+            eprintln!("stopping soon; the state of the training is saved (again to stop at once)");
         })
         .context("cannot listen for Ctrl-C")?;
     }

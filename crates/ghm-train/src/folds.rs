@@ -21,12 +21,13 @@ impl Plan {
     /// seed, and no part has more than one picture more than another.
     ///
     /// # Errors
-    /// [`TrainError::Split`] for fewer than 2 parts, more than there are pictures, or where what is left fills no update.
+    /// [`TrainError::Split`] for fewer than 2 parts, more than there are pictures, or where what is left fills no update;
+    /// [`TrainError::NoBoxes`] where it has no labels.
     pub fn folds(&self, count: usize) -> Result<Vec<Fold>, TrainError> {
         let images = self.train.dataset.images.len();
         if count < 2 || count > images {
             let reason = format!(
-                "the split `{}` has {images} pictures, which make 2 to {images} folds, not {count}",
+                "the split `{}` has {images} pictures; folds are two at least and one a picture at most, not {count}",
                 self.train.name
             );
             return Err(TrainError::Split { root: self.recipe.data.root.clone(), reason });
@@ -83,7 +84,7 @@ mod tests {
             assert!(seen.len() + unseen.len() == 11 && seen.iter().all(|id| !unseen.contains(id)));
             assert!(fold.plan.validation.is_none() && fold.plan.recipe.audit.evidence == Some(false));
             assert_eq!(fold.plan.updates_per_epoch(), seen.len() / 2);
-            assert_ne!(fold.plan.fingerprint, plan.fingerprint);
+            assert!(plan.fingerprint.split('+').all(|split| split != fold.plan.fingerprint));
         }
         assert_ne!(folds[0].plan.fingerprint, folds[1].plan.fingerprint);
         // By the seed, and by nothing else.
@@ -100,8 +101,14 @@ mod tests {
             let error = plan.folds(count).unwrap_err().to_string();
             assert!(error.contains("has 3 pictures") && error.contains(&format!("not {count}")), "{error}");
         }
-        let mut large = plan;
+        let mut large = plan.clone();
         large.recipe.schedule.batch = 3;
         assert!(large.folds(3).unwrap_err().to_string().contains("lower schedule.batch"));
+        // All labels in one picture: the network that does not see it has nothing to learn from.
+        let mut dataset = Dataset::clone(&plan.train.dataset);
+        dataset.images[1..].iter_mut().for_each(|image| image.objects.clear());
+        let mut bare = plan;
+        bare.train.dataset = Arc::new(dataset);
+        assert!(matches!(bare.folds(3), Err(TrainError::NoBoxes { .. })));
     }
 }

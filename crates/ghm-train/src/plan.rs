@@ -63,9 +63,7 @@ impl Plan {
         if let Some(validation) = &validation {
             same_classes(&root, &train, validation)?;
         }
-        if train.dataset.images.iter().all(|image| image.objects.iter().all(|object| object.ignored)) {
-            return Err(TrainError::NoBoxes { root, split: train_name });
-        }
+        expect_boxes(&root, &train)?;
         let fingerprint = fingerprint(&train, validation.as_ref());
         recipe.data.train = Some(train_name);
         recipe.data.validation = validation_name;
@@ -91,6 +89,7 @@ impl Plan {
     pub(crate) fn on(&self, mut recipe: Recipe, pictures: Arc<Dataset>) -> Result<Self, TrainError> {
         recipe.data.validation = None;
         let train = Split { name: self.train.name.clone(), dataset: pictures };
+        expect_boxes(&recipe.data.root, &train)?;
         let fingerprint = fingerprint(&train, None);
         Self { recipe, train, validation: None, findings: Vec::new(), fingerprint }.updates_per_epoch_checked()
     }
@@ -191,6 +190,13 @@ fn same_classes(root: &Path, train: &Split, validation: &Split) -> Result<(), Tr
         b.join(", ")
     );
     Err(TrainError::Split { root: root.to_owned(), reason })
+}
+
+fn expect_boxes(root: &Path, split: &Split) -> Result<(), TrainError> {
+    if split.dataset.images.iter().all(|image| image.objects.iter().all(|object| object.ignored)) {
+        return Err(TrainError::NoBoxes { root: root.to_owned(), split: split.name.clone() });
+    }
+    Ok(())
 }
 
 fn fingerprint(train: &Split, validation: Option<&Split>) -> String {

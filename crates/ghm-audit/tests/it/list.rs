@@ -1,7 +1,7 @@
 //! Mistakes of every kind are at the head of the list.
 
 use ghm_audit::observed::summarise;
-use ghm_audit::{AuditError, Kind, Suspect, from_detections, rank, read_evidence, suspicions};
+use ghm_audit::{AuditError, Kind, Shown, Suspect, from_detections, from_networks, rank, read_evidence, suspicions};
 use ghm_boxes::Bbox;
 use ghm_data::Dataset;
 use ghm_eval::{BackgroundEvidence, Detection};
@@ -94,7 +94,66 @@ fn what_was_learned_by_heart_in_the_end_is_still_told() {
         let summary = summarise(&said, &dataset);
         suspicions(&summary, &dataset).labels[3].wrong_class
     };
-    assert!(from(LEARNING + 1) < 0.05 && from(1) > 0.9, "{} {}", from(LEARNING + 1), from(1));
+    assert!(from(LEARNING + 1) < 0.05 && from(1) > 0.8, "{} {}", from(LEARNING + 1), from(1));
+}
+
+#[test]
+fn boxes_that_are_never_quite_the_same_are_not_loose() {
+    let dataset = dataset();
+    // By 0 to 4 of 60 pixels to the side: IoU 0.87 to 1.
+    let detections: Vec<Detection> = (1..=30)
+        .map(|id| Detection {
+            image_id: id,
+            category_id: id % 3 + 1,
+            bbox: [20.0 + (id % 5) as f64, 20.0, 60.0, 60.0],
+            score: 0.9,
+        })
+        .collect();
+    let summary = from_detections(&detections, &dataset);
+    assert_eq!(rank(&summary, &suspicions(&summary, &dataset), &dataset, 0.2), []);
+}
+
+#[test]
+fn a_class_that_is_taken_for_another_in_one_early_epoch_is_not_wrong() {
+    let dataset = dataset();
+    let mut said = evidence(&dataset, |object| Some((object.class_index, GOOD)), |_, _| Vec::new());
+    // One owl is a cat at first.
+    let owl = said.iter_mut().filter(|said| said.epoch == 1).flat_map(|said| &mut said.objects);
+    for label in owl.filter(|label| label.annotation_id == 2) {
+        (label.class_norm, label.other_class, label.other_score) = (0.999, 0, 0.2);
+    }
+    let summary = summarise(&said, &dataset);
+    assert_eq!(rank(&summary, &suspicions(&summary, &dataset), &dataset, 0.5), []);
+}
+
+#[test]
+fn a_class_that_was_mended_since_the_run_is_accused_no_more() {
+    let said = evidence(&ruined(), truth, beside);
+    let mut mended = ruined();
+    let wrong_class = |dataset: &Dataset| {
+        let summary = summarise(&said, dataset);
+        suspicions(&summary, dataset).labels[3].wrong_class
+    };
+    assert!(wrong_class(&mended) > 0.8);
+    mended.images[3].objects[0].class_index = 1;
+    assert!(wrong_class(&mended) < 0.05, "{}", wrong_class(&mended));
+}
+
+#[test]
+fn pictures_that_no_network_was_shown_are_not_judged() {
+    let dataset = dataset();
+    let found =
+        |id: u64| Detection { image_id: id, category_id: id % 3 + 1, bbox: [20.0, 20.0, 60.0, 60.0], score: 0.9 };
+    // The second network is less sure of everything, and never saw picture 30.
+    let sure: Vec<Detection> = (1..=15).map(found).collect();
+    let unsure: Vec<Detection> = (16..=29).map(|id| Detection { score: 0.1, ..found(id) }).collect();
+    let shown = [
+        Shown { image_ids: (1..=15).collect(), detections: sure.into() },
+        Shown { image_ids: (16..=29).collect(), detections: unsure.into() },
+    ];
+    let summary = from_networks(&shown, &dataset);
+    assert!(summary.labels[29].looks.is_empty() && summary.labels[28].looks.len() == 1);
+    assert_eq!(rank(&summary, &suspicions(&summary, &dataset), &dataset, 0.2), []);
 }
 
 #[test]

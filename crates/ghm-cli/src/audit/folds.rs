@@ -1,26 +1,29 @@
 //! What networks see in training pictures that they were not trained on.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
-use ghm_eval::Detection;
+use ghm_audit::Shown;
+use ghm_data::Dataset;
 use ghm_train::{Ended, Fold, Plan, Predictor, RunDirectory, Session};
 
+use crate::interrupt;
 use crate::table::say;
 use crate::train::{begin, train};
 
 /// Detections in every training picture of a run, each by a network that was trained by the run's recipe on the parts that the
 /// picture is not in. Networks of an earlier call are used again, and gone on with where they were stopped. `None` where this one is
 /// stopped.
-pub fn detections(run: &RunDirectory, count: usize, device: &Device) -> Result<Option<Vec<Detection>>> {
+pub fn detections(run: &RunDirectory, count: usize, device: &Device) -> Result<Option<Vec<Shown<'static>>>> {
     let folds = Plan::new(run.read_recipe()?)?.folds(count)?;
     let mut all = Vec::new();
     for (number, fold) in (1..).zip(folds) {
         eprintln!("fold {number} of {count}: {} pictures held out", fold.held_out.images.len());
         let root = run.root().join(format!("folds-{count}")).join(number.to_string());
         match of_fold(fold, root, device)? {
-            Some(found) => all.extend(found),
+            Some(shown) => all.push(shown),
             None => {
                 eprintln!("stopped; the same command goes on from here");
                 return Ok(None);
@@ -30,16 +33,36 @@ pub fn detections(run: &RunDirectory, count: usize, device: &Device) -> Result<O
     Ok(Some(all))
 }
 
-fn of_fold(fold: Fold, root: PathBuf, device: &Device) -> Result<Option<Vec<Detection>>> {
-    let (session, directory) = match RunDirectory::open(&root) {
-        Ok(directory) => (Session::resume(fold.plan, directory.clone(), device)?, directory),
-        Err(_) => begin(fold.plan, &root, device)?,
+fn of_fold(fold: Fold, root: PathBuf, device: &Device) -> Result<Option<Shown<'static>>> {
+    let (session, directory) = if RunDirectory::expect_free(&root).is_ok() {
+        begin(fold.plan, &root, device)?
+    } else {
+        let stale =
+            || format!("{}: cannot be used for this fold; remove it, and the fold is trained again", root.display());
+        let directory = RunDirectory::open(&root).with_context(stale)?;
+        if directory.read_recipe().with_context(stale)? != fold.plan.recipe {
+            bail!(
+                "{}: was trained by another recipe than the run has now; remove it, and the fold is trained again",
+                root.display()
+            );
+        }
+        (Session::resume(fold.plan, directory.clone(), device).with_context(stale)?, directory)
     };
     if let Ended::Stopped { .. } = train(session, &directory)? {
         return Ok(None);
     }
-    let predictor = Predictor::open(&directory, device)?;
-    let found = predictor.run(&fold.held_out, |done, total| say(&format!("looking at picture {done} of {total}")))?;
+    let shown = look(&Predictor::open(&directory, device)?, &fold.held_out)?;
+    Ok((!interrupt::flag()?.load(Ordering::SeqCst)).then_some(shown))
+}
+
+/// What a network sees in the pictures of a data set; those that cannot be read are told of and left out.
+pub fn look(predictor: &Predictor, dataset: &std::sync::Arc<Dataset>) -> Result<Shown<'static>> {
+    let predictions = predictor.run(dataset, |done, total| say(&format!("looking at picture {done} of {total}")))?;
     say("");
-    Ok(Some(found.detections))
+    for picture in &predictions.skipped {
+        eprintln!("warning: left out, picture {}: {}", picture.image_id, picture.reason);
+    }
+    let skipped = |id: &u64| predictions.skipped.iter().any(|picture| picture.image_id == *id);
+    let image_ids = dataset.images.iter().map(|image| image.id).filter(|id| !skipped(id)).collect();
+    Ok(Shown { image_ids, detections: predictions.detections.into() })
 }

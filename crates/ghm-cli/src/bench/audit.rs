@@ -7,9 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use ghm_audit::measure::Judged;
 use ghm_audit::rival::{ObjectLab, Scores};
-use ghm_audit::{Kind, Summary, Truth, from_detections, rank, read_evidence, suspicions};
+use ghm_audit::{Kind, Shown, Summary, Truth, from_networks, rank, read_evidence, suspicions};
 use ghm_data::{Change, Dataset};
-use ghm_eval::Detection;
 use ghm_train::{Predictor, RunDirectory};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,7 +17,7 @@ use crate::arguments::BenchAuditArguments;
 use crate::audit::{expect_same, folds};
 use crate::interrupt::STOPPED;
 use crate::output::print;
-use crate::table::{aligned, say};
+use crate::table::aligned;
 use crate::train::device;
 
 /// Score from which hotcoco's rules heed a detection.
@@ -60,15 +59,13 @@ pub fn run(arguments: &BenchAuditArguments) -> Result<ExitCode> {
     let device = device(&arguments.device)?;
     let held_out = match arguments.folds {
         Some(count) => match folds::detections(&directory, count, &device)? {
-            Some(detections) => Some(from_detections(&detections, &dataset)),
+            Some(shown) => Some(from_networks(&shown, &dataset)),
             None => return Ok(ExitCode::from(STOPPED)),
         },
         None => None,
     };
-    let predictor = Predictor::open(&directory, &device)?;
-    let predictions = predictor.run(&dataset, |done, total| say(&format!("looking at picture {done} of {total}")))?;
-    say("");
-    let rows = rows(&observed, &predictions.detections, held_out.as_ref(), &dataset, &truth);
+    let shown = folds::look(&Predictor::open(&directory, &device)?, &dataset)?;
+    let rows = rows(&observed, &shown, held_out.as_ref(), &dataset, &truth);
     let list = rank(&observed, &suspicions(&observed, &dataset), &dataset, 0.0);
     let labels = observed.labels.len();
     let list = truth.judge_list(&list);
@@ -94,14 +91,9 @@ fn truth(path: &Path) -> Result<Truth> {
     Ok(Truth::new(&written.changes))
 }
 
-fn rows(
-    observed: &Summary,
-    detections: &[Detection],
-    held_out: Option<&Summary>,
-    dataset: &Dataset,
-    truth: &Truth,
-) -> Vec<Row> {
-    let detected = from_detections(detections, dataset);
+fn rows(observed: &Summary, shown: &Shown, held_out: Option<&Summary>, dataset: &Dataset, truth: &Truth) -> Vec<Row> {
+    let detected = from_networks(std::slice::from_ref(shown), dataset);
+    let detections = &shown.detections;
     let ours = |summary: &Summary| Scores::ours(summary, &suspicions(summary, dataset), dataset);
     let mut rankings: Vec<(&'static str, Scores)> = vec![
         ("ghm, evidence of the run", ours(observed)),

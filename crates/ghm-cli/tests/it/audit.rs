@@ -1,5 +1,7 @@
 //! `ghm audit`.
 
+use ghm_audit::{Shown, from_networks, rank, suspicions};
+use ghm_train::{Plan, Predictor, RunDirectory, open_device};
 use serde_json::{Value, json};
 
 use crate::support::{Workplace, contents, text};
@@ -70,8 +72,8 @@ fn detections_are_audited_without_a_run() {
 
 #[test]
 fn folds_judge_labels_by_networks_that_never_saw_them_and_are_trained_once() {
-    let place = trained();
-    std::fs::remove_file(place.path("run/evidence.jsonl")).unwrap();
+    let place = Workplace::new();
+    place.done(&["train", "recipe.toml", "audit.evidence=false", "model.predict.score=0.005", "--out", "run"]);
     let arguments = ["audit", "run", "--folds", "3", "--least", "0", "--json", "--out"];
     let list = |out: &str| -> Value {
         let mut list: Value = serde_json::from_str(&place.done(&[&arguments[..], &[out]].concat())).unwrap();
@@ -81,20 +83,74 @@ fn folds_judge_labels_by_networks_that_never_saw_them_and_are_trained_once() {
     let first = list("first");
     assert_eq!(first["labels"], json!(39));
     assert!(!first["suspects"].as_array().unwrap().is_empty());
-    let folds: Vec<Vec<u8>> =
-        (1..=3).map(|fold| std::fs::read(place.path(&format!("run/folds-3/{fold}/metrics.jsonl"))).unwrap()).collect();
-    assert!(folds[0] != folds[1] && folds[1] != folds[2]);
+    let log = |fold: usize| std::fs::read(place.path(&format!("run/folds-3/{fold}/metrics.jsonl"))).unwrap();
+    let folds = [log(1), log(2), log(3)];
     // 8 of 12 pictures in twos, two epochs.
-    assert_eq!(folds.iter().map(|log| text(log).lines().count()).collect::<Vec<_>>(), [8, 8, 8]);
-    // One is lost before it began, the others are used as they are.
+    assert_eq!(folds.each_ref().map(|log| text(log).lines().count()), [8, 8, 8]);
+    assert_eq!(first["suspects"], by_folds(&place));
+    // One was killed before its first checkpoint, the others are used as they are.
     std::fs::remove_dir_all(place.path("run/folds-3/2/checkpoints")).unwrap();
     assert_eq!(list("second"), first);
-    for (fold, log) in (1..).zip(&folds) {
-        let now = std::fs::read(place.path(&format!("run/folds-3/{fold}/metrics.jsonl"))).unwrap();
-        assert!(fold == 2 || now == *log, "fold {fold}");
-    }
+    assert!(log(1) == folds[0] && log(3) == folds[2]);
     place.refused(&["audit", "run", "--folds", "13"], &["12 pictures", "not 13"]);
     place.refused(&["audit", "--annotations", "a", "--detections", "b", "--folds", "2"], &["--folds", "--annotations"]);
+}
+
+/// The list that the trained folds of a run give, each asked about its own part.
+fn by_folds(place: &Workplace) -> Value {
+    let run = RunDirectory::open(&place.path("run")).unwrap();
+    let plan = Plan::new(run.read_recipe().unwrap()).unwrap();
+    let shown = (1..).zip(plan.folds(3).unwrap()).map(|(number, fold)| {
+        let directory = RunDirectory::open(&place.path(&format!("run/folds-3/{number}"))).unwrap();
+        let predictor = Predictor::open(&directory, &open_device("cpu").unwrap().0).unwrap();
+        let detections = predictor.run(&fold.held_out, |_, _| {}).unwrap().detections;
+        let image_ids: Vec<u64> = fold.held_out.images.iter().map(|image| image.id).collect();
+        assert!(!detections.is_empty() && detections.iter().all(|found| image_ids.contains(&found.image_id)));
+        Shown { image_ids, detections: detections.into() }
+    });
+    let dataset = &plan.train.dataset;
+    let summary = from_networks(&shown.collect::<Vec<_>>(), dataset);
+    serde_json::to_value(rank(&summary, &suspicions(&summary, dataset), dataset, 0.0)).unwrap()
+}
+
+#[test]
+fn folds_of_another_recipe_or_other_labels_are_refused_by_name() {
+    let place = trained();
+    let refused = |parts: &[&str]| place.refused(&["audit", "run", "--folds", "2"], parts);
+    place.done(&["audit", "run", "--folds", "2"]);
+    let recipe = place.path("run/recipe.toml");
+    let before = std::fs::read_to_string(&recipe).unwrap();
+    let after = before.replace("flip_horizontal = 0.5", "flip_horizontal = 0.25");
+    assert_ne!(after, before);
+    std::fs::write(&recipe, after).unwrap();
+    refused(&["run/folds-2/1", "another recipe", "remove it"]);
+    std::fs::write(&recipe, before).unwrap();
+    let labels = place.path("data/annotations/train.json");
+    let right = std::fs::read_to_string(&labels).unwrap();
+    let mut moved: Value = serde_json::from_str(&right).unwrap();
+    moved["annotations"][0]["bbox"][2] = json!(7.0);
+    std::fs::write(&labels, moved.to_string()).unwrap();
+    refused(&["run/folds-2/", "remove it"]);
+    std::fs::write(&labels, right).unwrap();
+    // A folder that is no run is not taken for a new one.
+    std::fs::remove_file(place.path("run/folds-2/1/recipe.toml")).unwrap();
+    refused(&["run/folds-2/1", "remove it"]);
+}
+
+#[test]
+fn a_picture_that_cannot_be_read_has_no_spurious_labels() {
+    let place = trained();
+    let path = place.path("data/annotations/train.json");
+    let labels: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let image = &labels["images"][0];
+    let file = place.path("data/images/train").join(image["file_name"].as_str().unwrap());
+    std::fs::write(file, b"no picture").unwrap();
+    let output = place.ghm(&["audit", "run", "--folds", "2", "--least", "0", "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("left out, picture"), "{}", text(&output.stderr));
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let about = list["suspects"].as_array().unwrap().iter().filter(|one| one["image_id"] == image["id"]);
+    assert!(about.clone().all(|one| one["kind"] == "duplicate"), "{:?}", about.collect::<Vec<_>>());
 }
 
 #[test]
