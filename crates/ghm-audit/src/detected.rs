@@ -70,7 +70,14 @@ pub fn from_networks(networks: &[Shown], dataset: &Dataset) -> Summary {
                 shown.map_or(unseen.clone(), |(number, found)| label(unseen, *number, found))
             })
             .collect();
-        let seen = found.iter().map(|found| Seen { image, class: found.class, score: found.score, bbox: found.bbox });
+        let seen = found.iter().map(|found| Seen {
+            image,
+            class: found.class,
+            score: found.score,
+            looks: 1,
+            scores: shown.iter().map(|(number, _)| (*number, found.score)).collect(),
+            bbox: found.bbox,
+        });
         let unlabelled: Vec<Seen> = seen.filter(|seen| !seen.is_labelled(dataset)).collect();
         (labels, unlabelled)
     };
@@ -89,7 +96,7 @@ fn label(unseen: LabelSummary, network: u32, found: &[Found]) -> LabelSummary {
     let surest = about().max_by(|a, b| a.score.total_cmp(&b.score));
     let iou = surest.map_or(0.0, |found| found.bbox.iou(bbox));
     LabelSummary {
-        looks: vec![Look { epoch: network, own, other: other.1, iou }],
+        looks: vec![Look { epoch: network, own, best: own, other: other.1, iou }],
         own,
         best: own,
         cross_entropy: cross_entropy(own),

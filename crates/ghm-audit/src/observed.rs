@@ -90,9 +90,8 @@ struct Sums {
 struct Cluster {
     /// The surest of them.
     leader: BackgroundEvidence,
-    /// Sum over epochs of the best score; the epoch of the last one that counted, and how it counted.
-    score: f32,
-    last: (usize, f32),
+    /// Epochs in which it was seen, and the best score of each.
+    scores: Vec<(u32, f32)>,
     classes: HashMap<usize, f32>,
     weight: f32,
     corners: [f32; 4],
@@ -135,10 +134,11 @@ impl<'a> Gathered<'a> {
                 labels.push(summary_of(sums, (image, object), label.class_index, label.bbox_in_image));
             }
         }
-        let seen = |(image, (looks, clusters)): (usize, &(usize, Vec<Cluster>))| {
-            clusters.iter().map(|cluster| cluster.seen(image, *looks)).collect::<Vec<_>>()
+        let seen = |(image, (looks, clusters)): (usize, (usize, Vec<Cluster>))| {
+            clusters.into_iter().map(move |cluster| cluster.seen(image, looks))
         };
-        let unlabelled = self.pictures.iter().enumerate().flat_map(seen).filter(|seen| !seen.is_labelled(self.dataset));
+        let unlabelled =
+            self.pictures.into_iter().enumerate().flat_map(seen).filter(|seen| !seen.is_labelled(self.dataset));
         Summary { labels, unlabelled: unlabelled.collect(), origin: Origin::Learning }
     }
 }
@@ -153,7 +153,7 @@ impl Sums {
         } else {
             *self.others.entry(said.other_class).or_default() += other;
         }
-        self.looks.push(Look { epoch: epoch as u32, own, other, iou: said.iou });
+        self.looks.push(Look { epoch: epoch as u32, own, best, other, iou: said.iou });
         self.own += own;
         self.best += best;
         self.cross_entropy += cross_entropy(own);
@@ -191,25 +191,18 @@ fn summary_of(sums: Option<Sums>, place: (usize, usize), class: usize, label: Bb
 
 impl Cluster {
     fn new(seen: &BackgroundEvidence, epoch: usize) -> Self {
-        let mut cluster = Self {
-            leader: *seen,
-            score: 0.0,
-            last: (epoch, 0.0),
-            classes: HashMap::new(),
-            weight: 0.0,
-            corners: [0.0; 4],
-        };
+        let mut cluster =
+            Self { leader: *seen, scores: Vec::new(), classes: HashMap::new(), weight: 0.0, corners: [0.0; 4] };
         cluster.add(seen, epoch);
         cluster
     }
 
     fn add(&mut self, seen: &BackgroundEvidence, epoch: usize) {
-        if epoch != self.last.0 {
-            self.last = (epoch, 0.0);
-        }
         // Of an epoch the best counts.
-        self.score += (seen.score - self.last.1).max(0.0);
-        self.last.1 = self.last.1.max(seen.score);
+        match self.scores.last_mut() {
+            Some((last, score)) if *last == epoch as u32 => *score = score.max(seen.score),
+            _ => self.scores.push((epoch as u32, seen.score)),
+        }
         *self.classes.entry(seen.class).or_default() += seen.score;
         let weight = seen.score * seen.score;
         self.weight += weight;
@@ -221,12 +214,14 @@ impl Cluster {
         }
     }
 
-    fn seen(&self, image: usize, looks: usize) -> Seen {
+    fn seen(self, image: usize, looks: usize) -> Seen {
         let class = self.classes.iter().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
         Seen {
             image,
             class: class.map_or(self.leader.class, |(class, _)| *class),
-            score: self.score / looks.max(1) as f32,
+            score: self.scores.iter().map(|(_, score)| score).sum::<f32>() / looks.max(1) as f32,
+            looks,
+            scores: self.scores,
             bbox: Bbox::from_corners(self.corners.map(|sum| sum / self.weight.max(f32::MIN_POSITIVE))),
         }
     }

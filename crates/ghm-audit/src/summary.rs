@@ -30,6 +30,8 @@ pub struct Look {
     pub epoch: u32,
     /// Score of its own class, 0 to 1.
     pub own: f32,
+    /// Best score of its own class, 0 to 1.
+    pub best: f32,
     /// Score of the other class that was seen most of, 0 to 1.
     pub other: f32,
     /// IoU with the box that was seen, 0 to 1.
@@ -62,7 +64,7 @@ pub struct LabelSummary {
 }
 
 /// An object that was seen.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     /// Its picture, as an index into the data set's.
     pub image: usize,
@@ -70,6 +72,10 @@ pub struct Seen {
     pub class: usize,
     /// Its mean score, 0 to 1, over all looks, those too in which it was not seen.
     pub score: f32,
+    /// How often its picture was looked at.
+    pub looks: usize,
+    /// The looks in which it was seen, as [`Look::epoch`], and its score.
+    pub scores: Vec<(u32, f32)>,
     /// Its box, in pixels of the picture.
     pub bbox: Bbox,
 }

@@ -13,7 +13,7 @@
 //! | loose box | `mean of u d / mean of I_75 - I`, with `d = I - i`, 0 to `I - 0.4` | 1.2 | 0.2 |
 //! | the same, of detections | `u d / (I - 0.4)` | 0.35 | 0.06 |
 //! | spurious box | `(1 - l) * mean of 1 - min(1, t / T_s)`, with the suspicion `l` of a loose box, 0 of detections | 0.36 | 0.075 |
-//! | missing box | `score / B` of what was seen, `B` the median of the labels' mean best score | 1.05; 0.7 of detections | 0.15 |
+//! | missing box | `mean of s / B`, with its score `s` and the median `B` of labels' best scores | 0.95; 0.7 of detections | 0.15 |
 //! | duplicate | IoU of two labels of one class, for the less sure one | 0.75 | 0.05 |
 //!
 //! The suspicion is `1 / (1 + exp(-(x - even) / width))`, for a loose box times 1 minus that of a duplicate. The squares weigh the
@@ -29,7 +29,7 @@ use ghm_data::Dataset;
 use serde::{Deserialize, Serialize};
 
 use crate::summary::{LabelSummary, Look, Origin, Seen, Summary};
-use crate::usual::{Alike, Usual, alike, median_of, usual};
+use crate::usual::{Alike, Usual, alike, usual};
 
 /// IoU at which a box is as loose as can be told: below it no anchor of the label sees its object any more.
 const LOOSEST: f32 = 0.4;
@@ -47,7 +47,7 @@ const WRONG_CLASS: Odds = Odds { even: 0.43, width: 0.18 };
 const LOOSE_LEARNING: Odds = Odds { even: 1.2, width: 0.2 };
 const LOOSE_DETECTED: Odds = Odds { even: 0.35, width: 0.06 };
 const SPURIOUS_BOX: Odds = Odds { even: 0.36, width: 0.075 };
-const MISSING_LEARNING: Odds = Odds { even: 1.05, width: 0.15 };
+const MISSING_LEARNING: Odds = Odds { even: 0.95, width: 0.15 };
 const MISSING_DETECTED: Odds = Odds { even: 0.7, width: 0.15 };
 const DUPLICATE: Odds = Odds { even: 0.75, width: 0.05 };
 
@@ -108,11 +108,13 @@ pub fn suspicions(summary: &Summary, dataset: &Dataset) -> Suspicions {
         Origin::Learning => MISSING_LEARNING,
         Origin::Detections => MISSING_DETECTED,
     };
-    let spoken = summary.labels.iter().filter(|label| label.objectness() > 0.0);
-    let best = median_of(spoken.map(|label| label.best.max(label.objectness()))).max(f32::MIN_POSITIVE);
+    let of_seen = |seen: &Seen| {
+        let share = |(epoch, score): &(u32, f32)| usual.get(epoch).map(|usual| score / usual.best);
+        missing.of(seen.scores.iter().filter_map(share).sum::<f32>() / seen.looks.max(1) as f32)
+    };
     Suspicions {
         labels: summary.labels.iter().zip(duplicates).zip(&alike).map(of_label).collect(),
-        missing: summary.unlabelled.iter().map(|seen: &Seen| missing.of(seen.score / best)).collect(),
+        missing: summary.unlabelled.iter().map(of_seen).collect(),
     }
 }
 

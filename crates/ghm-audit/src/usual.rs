@@ -30,6 +30,8 @@ pub(crate) struct Alike {
 pub(crate) struct Usual {
     /// Objectness.
     pub objectness: f32,
+    /// Best score of the own class, or the objectness where that is more.
+    pub best: f32,
     /// IoU.
     pub iou: f32,
     /// How far the upper quartile of IoUs is above their median.
@@ -46,6 +48,7 @@ impl Usual {
         let (iou, upper) = (quantile(&mut ious, 0.5), quantile(&mut ious, 0.75));
         let mut usual = Self {
             objectness: positive(median_of(looks.iter().map(|(_, look)| look.objectness()))),
+            best: positive(median_of(looks.iter().map(|(_, look)| look.best.max(look.objectness())))),
             iou,
             spread: (upper - iou).max(LEAST_SPREAD),
             of_size: Vec::new(),
@@ -131,7 +134,7 @@ fn positive(value: f32) -> f32 {
 }
 
 /// The lower median; 0 of nothing.
-pub(crate) fn median_of(values: impl IntoIterator<Item = f32>) -> f32 {
+fn median_of(values: impl IntoIterator<Item = f32>) -> f32 {
     quantile(&mut values.into_iter().collect::<Vec<_>>(), 0.5)
 }
 
