@@ -43,7 +43,10 @@ pub fn apply(dataset: &Dataset, accepted: &[Suspect]) -> Result<(Dataset, Change
             let class = &dataset.categories[object.class_index].name;
             // Numbers of labels move up where the format has none and one before was deleted.
             if *class != suspect.class || !is_same(object.bbox_in_image, suspect.bbox) {
-                return Err(unfit(format!("label {id} is another one now, a `{class}` at {:?}", object.bbox_in_image)));
+                return Err(unfit(format!(
+                    "label {id} is another one now, a `{class}` at {:?}",
+                    object.bbox_in_image.corners()
+                )));
             }
             Ok(place)
         };

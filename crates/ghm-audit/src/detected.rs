@@ -10,8 +10,9 @@ use rayon::prelude::*;
 
 use crate::summary::{LabelSummary, Look, Origin, Seen, Summary, cross_entropy};
 
-/// A detection speaks of a label from this IoU on.
+/// A detection speaks of a label from this IoU on, unless another label fits it better by more than the margin.
 const ABOUT: f32 = 0.4;
+const MARGIN: f32 = 0.3;
 
 /// A detection as the data set numbers it.
 pub(crate) struct Found {
@@ -63,14 +64,17 @@ pub fn from_networks(networks: &[Shown], dataset: &Dataset) -> Summary {
     let of_picture = |(image, record): (usize, &ghm_data::ImageRecord)| {
         let shown = of_image.get(&record.id);
         let found = shown.map_or(&[][..], |(_, found)| found);
-        let objects = record.objects.iter().enumerate().filter(|(_, object)| !object.ignored);
-        let labels: Vec<LabelSummary> = objects
+        let objects = || record.objects.iter().enumerate().filter(|(_, object)| !object.ignored);
+        let nearest =
+            |found: &Found| objects().map(|(_, object)| object.bbox_in_image.iou(found.bbox)).fold(0.0, f32::max);
+        let found: Vec<(&Found, f32)> = found.iter().map(|found| (found, nearest(found))).collect();
+        let labels: Vec<LabelSummary> = objects()
             .map(|(index, object)| {
                 let unseen = LabelSummary::unseen((image, index), object.class_index, object.bbox_in_image);
-                shown.map_or(unseen.clone(), |(number, found)| label(unseen, *number, found))
+                shown.map_or(unseen.clone(), |(number, _)| label(unseen, *number, &found))
             })
             .collect();
-        let seen = found.iter().map(|found| Seen {
+        let seen = found.iter().map(|(found, _)| Seen {
             image,
             class: found.class,
             score: found.score,
@@ -86,9 +90,13 @@ pub fn from_networks(networks: &[Shown], dataset: &Dataset) -> Summary {
     Summary { labels: labels.concat(), unlabelled: unlabelled.concat(), origin: Origin::Detections }
 }
 
-fn label(unseen: LabelSummary, network: u32, found: &[Found]) -> LabelSummary {
+/// What is said of a label by what was found, each with its IoU with the label that it fits best.
+fn label(unseen: LabelSummary, network: u32, found: &[(&Found, f32)]) -> LabelSummary {
     let (class, bbox) = (unseen.other.0, unseen.bbox);
-    let about = || found.iter().filter(|found| found.bbox.iou(bbox) >= ABOUT);
+    let about = || {
+        let about = found.iter().filter(|(found, nearest)| found.bbox.iou(bbox) >= ABOUT.max(nearest - MARGIN));
+        about.map(|(found, _)| *found)
+    };
     let best =
         |own: bool| about().filter(|found| (found.class == class) == own).max_by(|a, b| a.score.total_cmp(&b.score));
     let own = best(true).map_or(0.0, |found| found.score);

@@ -78,7 +78,7 @@ fn of_label(label: &LabelSummary, suspicion: &Suspicion, dataset: &Dataset) -> S
     let reason = match kind {
         Kind::WrongClass => format!("seen as `{seen}` with a mean score of {other:.2}, as `{class}` with {own:.2}"),
         Kind::LooseBox => format!("the box that is seen has an IoU of {:.2} with the label", label.iou),
-        Kind::SpuriousBox => format!("no object is seen: mean score {:.2}", own.max(other)),
+        Kind::SpuriousBox => format!("little is seen of any object: mean score {:.2}", own.max(other)),
         _ => {
             format!("a second label of what another one labels: {}", image.objects[suspicion.duplicate.1].annotation_id)
         }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use ghm_boxes::Bbox;
-use ghm_data::{Change, Dataset};
+use ghm_data::{Change, Dataset, ImageRecord, Object};
 
 use crate::measure::Judged;
 use crate::ranking::Suspect;
@@ -39,6 +39,32 @@ impl Truth {
             truth.wrong.entry(annotation_id).or_default().insert(kind);
         }
         truth
+    }
+
+    /// Whether changes were made to a data set: whether its labels are what they made of them.
+    pub fn fits(changes: &[Change], dataset: &Dataset) -> bool {
+        let images: HashMap<u64, &ImageRecord> = dataset.images.iter().map(|image| (image.id, image)).collect();
+        let label =
+            |image_id: &u64, id: u64| images.get(image_id)?.objects.iter().find(|label| label.annotation_id == id);
+        let class = |label: &Object| dataset.categories[label.class_index].name.as_str();
+        let boxes = |label: &Object, bbox: &[f64; 4]| {
+            let made = label.bbox_in_image.to_xywh();
+            made.iter().zip(bbox).all(|(a, b)| (f64::from(*a) - b).abs() < 0.01)
+        };
+        changes.iter().all(|change| match change {
+            Change::Drop { image_id, annotation_id, .. } => {
+                images.contains_key(image_id) && label(image_id, *annotation_id).is_none()
+            }
+            Change::Flip { image_id, annotation_id, class: made, .. } => {
+                label(image_id, *annotation_id).is_some_and(|label| class(label) == made)
+            }
+            Change::Shift { image_id, annotation_id, bbox, .. } => {
+                label(image_id, *annotation_id).is_some_and(|label| boxes(label, bbox))
+            }
+            Change::Spawn { image_id, annotation_id, class: made, bbox } => {
+                label(image_id, *annotation_id).is_some_and(|label| class(label) == made && boxes(label, bbox))
+            }
+        })
     }
 
     /// Labels and missing ones that are wrong.

@@ -1,5 +1,6 @@
 //! `ghm audit`: labels that are probably wrong, the surest first.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,9 +8,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use ghm_audit::{Summary, from_detections, from_networks, rank, read_evidence, suspicions};
 use ghm_data::Dataset;
-use ghm_eval::read_detections;
+use ghm_eval::{Detection, read_detections};
 use ghm_train::{Checkpoint, RunDirectory, replace_file};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::arguments::{AuditArguments, AuditVerb};
 use crate::interrupt::STOPPED;
@@ -21,6 +22,9 @@ mod apply;
 pub mod folds;
 mod list;
 mod page;
+
+/// An average precision below which a network knows too little to judge labels.
+const WEAK: f64 = 0.1;
 
 /// What is judged, and where the list goes unless told.
 struct Subject {
@@ -40,7 +44,7 @@ pub fn run(arguments: &AuditArguments) -> Result<ExitCode> {
         return apply::run(arguments);
     }
     if !(0.0..1.0).contains(&arguments.least) {
-        bail!("--least {}: a suspicion lies between 0 and 1", arguments.least);
+        bail!("--least {}: 0 or more, below 1", arguments.least);
     }
     let subject = match (&arguments.annotations, &arguments.detections) {
         (Some(annotations), Some(detections)) => Some(of_files(annotations, detections)?),
@@ -53,8 +57,6 @@ pub fn run(arguments: &AuditArguments) -> Result<ExitCode> {
     if out.exists() {
         bail!("{}: exists already and is never overwritten; give another --out", out.display());
     }
-    std::fs::create_dir_all(&out).with_context(|| format!("{}: cannot be made", out.display()))?;
-    replace_file(&out.join("audit.csv"), list::csv(&suspects).as_bytes())?;
     // What was decided about another list is not about this one.
     let mut hasher = DefaultHasher::new();
     serde_json::to_string(&suspects)?.hash(&mut hasher);
@@ -64,13 +66,16 @@ pub fn run(arguments: &AuditArguments) -> Result<ExitCode> {
     document["labels"] = summary.labels.len().into();
     document["least"] = arguments.least.into();
     document["suspects"] = serde_json::to_value(&suspects)?;
-    replace_file(&out.join("audit.json"), (serde_json::to_string_pretty(&document)? + "\n").as_bytes())?;
     let shown = &suspects[..suspects.len().min(arguments.page)];
-    replace_file(&out.join("audit.html"), page::page(&of, &head, shown, &dataset)?.as_bytes())?;
+    let page = page::page(&of, &head, shown, &dataset)?;
+    std::fs::create_dir_all(&out).with_context(|| format!("{}: cannot be made", out.display()))?;
+    replace_file(&out.join("audit.csv"), list::csv(&suspects).as_bytes())?;
+    replace_file(&out.join("audit.json"), (serde_json::to_string_pretty(&document)? + "\n").as_bytes())?;
+    replace_file(&out.join("audit.html"), page.as_bytes())?;
     print(&if arguments.json {
         serde_json::to_string_pretty(&document)?
     } else {
-        list::text(&summary, &suspects, &out)
+        list::text(&summary, &suspects, shown.len(), &out)
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -85,7 +90,11 @@ fn of_run(arguments: &AuditArguments) -> Result<Option<Subject>> {
     let dataset = source.load(split)?.dataset;
     let summary = match arguments.folds {
         Some(count) => match folds::detections(&directory, count, &device(&arguments.device)?)? {
-            Some(shown) => from_networks(&shown, &dataset),
+            Some(shown) => {
+                let summary = from_networks(&shown, &dataset);
+                warn_of_silence(&summary);
+                summary
+            }
             None => return Ok(None),
         },
         None => observed(&directory, &dataset)?,
@@ -95,8 +104,10 @@ fn of_run(arguments: &AuditArguments) -> Result<Option<Subject>> {
     Ok(Some(Subject { summary, dataset, out, data, split, of }))
 }
 
-fn observed(directory: &RunDirectory, dataset: &Dataset) -> Result<Summary> {
+/// What a run observed of the labels that it was trained on.
+pub fn observed(directory: &RunDirectory, dataset: &Dataset) -> Result<Summary> {
     expect_same(directory, dataset)?;
+    warn_of_weakness(directory);
     let evidence = directory.evidence_path();
     if !evidence.is_file() {
         bail!("{}: is not there; train with audit.evidence=true, or give --folds", evidence.display());
@@ -105,7 +116,7 @@ fn observed(directory: &RunDirectory, dataset: &Dataset) -> Result<Summary> {
 }
 
 /// Refuses a data set with other classes than the run's; one whose labels have changed is told of.
-pub fn expect_same(directory: &RunDirectory, dataset: &Dataset) -> Result<()> {
+fn expect_same(directory: &RunDirectory, dataset: &Dataset) -> Result<()> {
     let path = directory.checkpoint_path("last");
     if !Checkpoint::exists(&path) {
         return Ok(());
@@ -122,21 +133,61 @@ pub fn expect_same(directory: &RunDirectory, dataset: &Dataset) -> Result<()> {
     Ok(())
 }
 
+/// Warns of a network that has found little in its validation split.
+fn warn_of_weakness(directory: &RunDirectory) {
+    let evaluation = std::fs::read_to_string(directory.evaluation_path()).unwrap_or_default();
+    let ap = serde_json::from_str::<Value>(&evaluation).ok().and_then(|evaluation| evaluation["AP"].as_f64());
+    if let Some(ap) = ap.filter(|ap| *ap < WEAK) {
+        eprintln!(
+            "warning: the network's AP is {ap:.2}: one that finds so little cannot tell which labels are wrong; train longer first"
+        );
+    }
+}
+
+/// Warns where most labels have nothing about them.
+fn warn_of_silence(summary: &Summary) {
+    let looked = summary.labels.iter().filter(|label| !label.looks.is_empty());
+    let silent = looked.clone().filter(|label| label.objectness() == 0.0).count();
+    let looked = looked.count();
+    if 2 * silent > looked {
+        eprintln!(
+            "warning: {silent} of {looked} labels have no detection about them, and all of those look spurious: detections of low \
+             scores are missing, or the network finds too little"
+        );
+    }
+}
+
+/// Refuses detections of other pictures or classes altogether, and warns of some.
+fn expect_pictures(found: &[Detection], dataset: &Dataset, detections: &Path, annotations: &Path) -> Result<()> {
+    let images: HashSet<u64> = dataset.images.iter().map(|image| image.id).collect();
+    let classes: HashSet<u64> = dataset.categories.iter().map(|category| category.id).collect();
+    let strange = |one: &&Detection| !images.contains(&one.image_id) || !classes.contains(&one.category_id);
+    let strangers = found.iter().filter(strange).count();
+    let (detections, annotations) = (detections.display(), annotations.display());
+    if strangers == found.len() && strangers > 0 {
+        bail!(
+            "{detections}: no detection is of a picture and a class that {annotations} has; are they of another split?"
+        );
+    }
+    if strangers > 0 {
+        eprintln!(
+            "warning: {strangers} of {} detections in {detections} are of pictures or classes that {annotations} lacks",
+            found.len()
+        );
+    }
+    Ok(())
+}
+
 fn of_files(annotations: &Path, detections: &Path) -> Result<Subject> {
     let source = ghm_data::open(annotations)?;
     let [split] = source.splits() else {
         bail!("{}: it has {}; give a file of one", annotations.display(), counted(source.splits().len(), "split"))
     };
     let dataset = source.load(split)?.dataset;
-    let summary = from_detections(&read_detections(detections)?, &dataset);
-    let silent = summary.labels.iter().filter(|label| label.objectness() == 0.0).count();
-    if 2 * silent > summary.labels.len() {
-        eprintln!(
-            "warning: {silent} of {} labels have no detection about them, and all of those look spurious; give detections of low \
-             scores too",
-            summary.labels.len()
-        );
-    }
+    let found = read_detections(detections)?;
+    expect_pictures(&found, &dataset, detections, annotations)?;
+    let summary = from_detections(&found, &dataset);
+    warn_of_silence(&summary);
     let of = format!("{} against {}", detections.display(), annotations.display());
     let (data, split, out) = (annotations.to_owned(), split.clone(), PathBuf::from("audit"));
     Ok(Subject { summary, dataset, out, data, split, of })

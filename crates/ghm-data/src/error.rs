@@ -163,6 +163,7 @@ fn io_remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => "ask for permission, for example with chmod",
         io::ErrorKind::IsADirectory => "a file is expected here, this is a folder",
         io::ErrorKind::NotADirectory => "a folder is expected here, this is a file",
+        io::ErrorKind::AlreadyExists => "nothing is overwritten; give another name",
         io::ErrorKind::StorageFull => "make room on the disk",
         _ => "try again; if it stays, check the disk",
     }

@@ -32,7 +32,7 @@ impl RunDirectory {
 
     /// Refuses a path at which there is anything but an empty folder, or one that a run was killed in before it began.
     pub fn expect_free(root: &Path) -> Result<(), TrainError> {
-        let begun = |path: &Path| path.ends_with("checkpoints") && is_empty(path);
+        let begun = |path: &Path| (path.ends_with("checkpoints") && is_empty(path)) || path.ends_with("recipe.partial");
         let occupied = fs::read_dir(root).is_ok_and(|entries| entries.flatten().any(|entry| !begun(&entry.path())));
         if occupied || root.is_file() { Err(TrainError::Exists(root.to_owned())) } else { Ok(()) }
     }

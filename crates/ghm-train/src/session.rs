@@ -53,9 +53,14 @@ impl Session {
     /// A fresh run: fresh weights, or the backbone of `model.weights`; writes the recipe. The second value says what
     /// was loaded.
     pub fn start(plan: Plan, directory: RunDirectory, device: &Device) -> Result<(Self, Option<String>), TrainError> {
+        let (session, note) = Self::fresh(plan, directory, device)?;
+        session.directory.write_recipe(&session.plan.recipe, &session.plan.fingerprint)?;
+        Ok((session, note))
+    }
+
+    fn fresh(plan: Plan, directory: RunDirectory, device: &Device) -> Result<(Self, Option<String>), TrainError> {
         let mut session = Self::new(plan, directory, device)?;
         let note = session.learner.load_weights()?;
-        session.directory.write_recipe(&session.plan.recipe, &session.plan.fingerprint)?;
         Ok((session, note))
     }
 
@@ -64,8 +69,9 @@ impl Session {
         let mut session = Self::new(plan, directory, device)?;
         let path = session.directory.checkpoint_path("last");
         if !Checkpoint::exists(&path) {
-            // Stopped before the first checkpoint: from the start, with the same fresh weights.
-            return Self::start(session.plan, session.directory, device).map(|(session, _)| session);
+            // Stopped before the first checkpoint: from the start, with the same fresh weights. Its recipe stays where it is, for
+            // whoever trains there holds a lock on it.
+            return Self::fresh(session.plan, session.directory, device).map(|(session, _)| session);
         }
         let checkpoint = Checkpoint::read(&path)?;
         if checkpoint.state.fingerprint != session.plan.fingerprint {

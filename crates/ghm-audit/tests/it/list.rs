@@ -114,6 +114,24 @@ fn boxes_that_are_never_quite_the_same_are_not_loose() {
 }
 
 #[test]
+fn a_label_is_not_judged_by_what_is_about_its_neighbour() {
+    let mut dataset = dataset();
+    // IoU 0.5 with the good label there, and no duplicate of it.
+    let beside = [40.0, 20.0, 100.0, 80.0];
+    dataset.images[4].objects.push(object(100, 2, beside));
+    let detection =
+        |image_id: u64, class: u64, score: f64, bbox: [f64; 4]| Detection { image_id, category_id: class, bbox, score };
+    let mut detections: Vec<Detection> =
+        (1..=30).map(|id| detection(id, id % 3 + 1, 0.7, [20.0, 20.0, 60.0, 60.0])).collect();
+    detections.push(detection(5, 3, 0.95, [40.0, 20.0, 60.0, 60.0]));
+    let summary = from_detections(&detections, &dataset);
+    let fourth = summary.labels.iter().find(|label| label.image == 4 && label.object == 0).unwrap();
+    assert_eq!((fourth.iou, fourth.own), (1.0, 0.7));
+    let list = rank(&summary, &suspicions(&summary, &dataset), &dataset, 0.2);
+    assert!(list.iter().all(|suspect| suspect.kind == Kind::Duplicate && suspect.suspicion < 0.5), "{list:#?}");
+}
+
+#[test]
 fn a_class_that_is_taken_for_another_in_one_early_epoch_is_not_wrong() {
     let dataset = dataset();
     let mut said = evidence(&dataset, |object| Some((object.class_index, GOOD)), |_, _| Vec::new());

@@ -1,5 +1,6 @@
 //! `ghm audit apply`: a corrected data set beside the old one.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -42,10 +43,17 @@ pub fn run(arguments: &AuditApplyArguments) -> Result<ExitCode> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
     let decisions: Decisions = serde_json::from_str(&text)
         .with_context(|| format!("{}: no decisions; give what the page downloads, or audit.json", path.display()))?;
+    if let Some(above) = arguments.above.filter(|above| !(0.0..=1.0).contains(above)) {
+        bail!("--above {above}: a suspicion is 0 to 1");
+    }
+    let mut ranks = HashSet::new();
+    if let Some(twice) = decisions.suspects.iter().find(|one| !ranks.insert(one.suspect.rank)) {
+        bail!("{}: suspect {} is in it twice; keep one of them", path.display(), twice.suspect.rank);
+    }
     let accepted: Vec<Suspect> =
         decisions.suspects.into_iter().filter(|one| is_accepted(one, arguments.above)).map(|one| one.suspect).collect();
     if accepted.is_empty() {
-        bail!("{}: nothing is accepted; accept some on the page, or give --above a suspicion", path.display());
+        bail!("{}: nothing is accepted; accept some on the page, or give --above a lower suspicion", path.display());
     }
     let source = ghm_data::open(&decisions.data)?;
     let mut splits = load(&source, &parts(&source))?;

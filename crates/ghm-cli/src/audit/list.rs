@@ -52,7 +52,7 @@ pub fn name(kind: Kind) -> &'static str {
 }
 
 /// Counts and the head of the list.
-pub fn text(summary: &Summary, suspects: &[Suspect], out: &Path) -> String {
+pub fn text(summary: &Summary, suspects: &[Suspect], on_page: usize, out: &Path) -> String {
     let kinds = [Kind::WrongClass, Kind::LooseBox, Kind::MissingBox, Kind::SpuriousBox, Kind::Duplicate];
     let counts =
         kinds.iter().map(|kind| (name(*kind), suspects.iter().filter(|suspect| suspect.kind == *kind).count()));
@@ -73,12 +73,15 @@ pub fn text(summary: &Summary, suspects: &[Suspect], out: &Path) -> String {
     let lines: Vec<[String; 6]> = std::iter::once(head).chain(suspects.iter().take(SHOWN).map(line)).collect();
     let looked = summary.labels.iter().filter(|label| !label.looks.is_empty()).count();
     format!(
-        "{}: {} of {} judged; {} ({})\n\n{}\n{}",
+        "{}: {} ({}); {looked} of {} judged ({}; audit.csv and audit.json)\n\n{}\n{}",
         out.display(),
         counted(suspects.len(), "suspect"),
-        counted(looked, "label"),
         counts.join(", "),
-        "audit.html to look through them, audit.csv and audit.json",
+        counted(summary.labels.len(), "label"),
+        match on_page < suspects.len() {
+            true => format!("audit.html to look through the first {on_page}"),
+            false => "audit.html to look through them".to_owned(),
+        },
         aligned(&lines),
         if suspects.len() > SHOWN { format!("and {} more", suspects.len() - SHOWN) } else { String::new() },
     )

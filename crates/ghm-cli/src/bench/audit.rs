@@ -7,14 +7,14 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use ghm_audit::measure::Judged;
 use ghm_audit::rival::{ObjectLab, Scores};
-use ghm_audit::{Kind, Shown, Summary, Truth, from_networks, rank, read_evidence, suspicions};
+use ghm_audit::{Kind, Shown, Summary, Truth, from_networks, rank, suspicions};
 use ghm_data::{Change, Dataset};
 use ghm_train::{Predictor, RunDirectory};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::arguments::BenchAuditArguments;
-use crate::audit::{expect_same, folds};
+use crate::audit::{folds, observed};
 use crate::interrupt::STOPPED;
 use crate::output::print;
 use crate::table::aligned;
@@ -53,9 +53,8 @@ pub fn run(arguments: &BenchAuditArguments) -> Result<ExitCode> {
     let source = ghm_data::open(&recipe.data.root)?;
     let Some(split) = &recipe.data.train else { bail!("{}: its recipe names no data.train", arguments.run.display()) };
     let dataset = Arc::new(source.load(split)?.dataset);
-    expect_same(&directory, &dataset)?;
-    let truth = truth(&arguments.truth.clone().unwrap_or_else(|| beside(&recipe.data.root)))?;
-    let observed = read_evidence(&directory.evidence_path(), &dataset)?;
+    let truth = truth(&arguments.truth.clone().unwrap_or_else(|| beside(&recipe.data.root)), &dataset)?;
+    let observed = observed(&directory, &dataset)?;
     let device = device(&arguments.device)?;
     let held_out = match arguments.folds {
         Some(count) => match folds::detections(&directory, count, &device)? {
@@ -82,12 +81,15 @@ fn beside(root: &Path) -> PathBuf {
     if root.is_dir() { root.join("truth.json") } else { root.with_file_name("truth.json") }
 }
 
-fn truth(path: &Path) -> Result<Truth> {
+fn truth(path: &Path, dataset: &Dataset) -> Result<Truth> {
     let text = std::fs::read_to_string(path).with_context(|| {
         format!("{}: cannot be read; train on what ghm corrupt writes, or give --truth", path.display())
     })?;
     let written: Written =
         serde_json::from_str(&text).with_context(|| format!("{}: is not what ghm corrupt writes", path.display()))?;
+    if !Truth::fits(&written.changes, dataset) {
+        bail!("{}: is the truth of other labels than the run was trained on", path.display());
+    }
     Ok(Truth::new(&written.changes))
 }
 

@@ -18,7 +18,7 @@ fn a_run_is_audited_into_a_list_that_no_second_audit_overwrites() {
     let place = trained();
     let before = contents(&place.path("data"));
     let said = place.done(&["audit", "run", "--least", "0"]);
-    assert!(said.contains("run/audit: ") && said.contains("of 39 labels judged"), "{said}");
+    assert!(said.contains("run/audit: ") && said.contains("39 of 39 labels judged"), "{said}");
     let read = |name: &str| std::fs::read_to_string(place.path(name)).unwrap();
     let list: Value = serde_json::from_str(&read("run/audit/audit.json")).unwrap();
     let suspects = list["suspects"].as_array().unwrap();
@@ -68,6 +68,19 @@ fn detections_are_audited_without_a_run() {
         (&suspects[0]["kind"], &suspects[0]["annotation_id"]),
         (&json!("wrong-class"), &truth["annotations"][0]["id"])
     );
+}
+
+#[test]
+fn detections_of_other_pictures_are_refused_or_told_of() {
+    let place = Workplace::new();
+    let detection =
+        |image_id: u64| json!({"image_id": image_id, "category_id": 1, "bbox": [1.0, 1.0, 9.0, 9.0], "score": 0.5});
+    let arguments = ["audit", "--annotations", "data/annotations/val.json", "--detections", "dt.json"];
+    std::fs::write(place.path("dt.json"), json!([detection(9999), detection(9998)]).to_string()).unwrap();
+    place.refused(&arguments, &["dt.json", "another split"]);
+    std::fs::write(place.path("dt.json"), json!([detection(9999), detection(1)]).to_string()).unwrap();
+    let warnings = text(&place.ghm(&arguments).stderr);
+    assert!(warnings.contains("1 of 2 detections") && warnings.contains("no detection about them"), "{warnings}");
 }
 
 #[test]
@@ -190,12 +203,12 @@ fn accepted_suspects_are_mended_in_a_data_set_beside_the_old_one() {
     spurious["image_id"] = spurious["image_id"].to_string().into();
     let id = spurious["annotation_id"].as_u64().unwrap();
     spurious["annotation_id"] = id.to_string().into();
-    // As the page has it: decided ones alone, here one accepted and one rejected.
+    // As the page has it, here one accepted and one rejected.
     let mut accepted = spurious.clone();
     accepted["decision"] = "accept".into();
     let mut rejected = all.iter().find(|one| one["rank"] != spurious["rank"]).unwrap().clone();
     rejected["decision"] = "reject".into();
-    list["suspects"] = json!([accepted, rejected]);
+    list["suspects"] = json!([accepted, rejected.clone()]);
     std::fs::write(place.path("decisions.json"), list.to_string()).unwrap();
     let said = place.done(&["audit", "apply", "decisions.json", "--out", "mended"]);
     assert!(said.contains("mended in `train`: spurious box 1"), "{said}");
@@ -213,6 +226,10 @@ fn accepted_suspects_are_mended_in_a_data_set_beside_the_old_one() {
     place.refused(&["audit", "apply", "list/audit.json", "--out", "new"], &["nothing is accepted", "--above"]);
     place.refused(&["audit", "apply", "list/audit.csv", "--out", "new"], &["audit.csv", "no decisions"]);
     place.refused(&["audit", "apply", "none.json", "--out", "new"], &["none.json"]);
+    place.refused(&["audit", "apply", "list/audit.json", "--above", "2", "--out", "new"], &["--above 2", "0 to 1"]);
+    list["suspects"].as_array_mut().unwrap().push(rejected);
+    std::fs::write(place.path("twice.json"), list.to_string()).unwrap();
+    place.refused(&["audit", "apply", "twice.json", "--out", "new"], &["twice.json", "is in it twice"]);
     assert!(!place.path("new").exists());
 }
 
@@ -231,6 +248,9 @@ fn rankings_are_measured_against_the_truth_of_known_noise() {
     }
     let said = place.done(&["bench", "audit", "run"]);
     assert!(said.contains("ObjectLab, thresholds freed") && said.contains("P@100"), "{said}");
+    // The truth of the same noise with another seed.
+    place.done(&["corrupt", "data", "--mix", "0.2", "--seed", "1", "--out", "other"]);
+    place.refused(&["bench", "audit", "run", "--truth", "other/truth.json"], &["other/truth.json", "of other labels"]);
     place.refused(&["bench", "audit", "run", "--truth", "none.json"], &["none.json", "ghm corrupt"]);
     place.refused(&["bench", "audit", "run", "--truth", "recipe.toml"], &["recipe.toml", "ghm corrupt"]);
 }

@@ -116,3 +116,20 @@ fn an_interrupt_saves_and_the_run_goes_on_from_there() {
     place.done(&["train", "--resume", "stopped"]);
     assert_eq!(losses(&place.path("stopped")), losses(&place.path("straight")));
 }
+
+#[test]
+fn a_run_that_has_no_checkpoint_yet_is_not_gone_on_with_beside_its_own_process() {
+    let place = Workplace::new();
+    place.done(&["train", "recipe.toml", "schedule.epochs=1", "--out", "run"]);
+    std::fs::remove_dir_all(place.path("run/checkpoints/last")).unwrap();
+    // As the process that trains it does.
+    let logs = ghm_train::RunDirectory::open(&place.path("run")).unwrap().open_logs(0).unwrap();
+    let before = std::fs::read(place.path("run/recipe.toml")).unwrap();
+    for _ in 0..2 {
+        place.refused(&["train", "--resume", "run"], &["another process is training"]);
+    }
+    assert_eq!(std::fs::read(place.path("run/recipe.toml")).unwrap(), before);
+    drop(logs);
+    place.done(&["train", "--resume", "run"]);
+    assert_eq!(losses(&place.path("run")).len(), 6);
+}

@@ -151,8 +151,8 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.getElementById("download").addEventListener("click", () => {
-  const decided = findings.map(({ record }) => ({ ...record, decision: decisions[record.rank] })).filter(({ decision }) => decision);
-  const text = JSON.stringify({ ...head, suspects: decided }, null, 2) + "\n";
+  const all = findings.map(({ record }) => ({ ...record, decision: decisions[record.rank] }));
+  const text = JSON.stringify({ ...head, suspects: all }, null, 2) + "\n";
   const link = make("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
   link.download = "decisions.json";
