@@ -170,7 +170,7 @@ fn a_picture_that_cannot_be_read_has_no_spurious_labels() {
 fn what_cannot_be_audited_is_refused_with_the_way_out() {
     let place = trained();
     place.refused(&["audit", "nowhere"], &["nowhere", "no such run"]);
-    place.refused(&["audit", "run", "--least", "2"], &["--least 2", "between 0 and 1"]);
+    place.refused(&["audit", "run", "--least", "2"], &["--least 2", "below 1"]);
     place.refused(&["audit", "run", "--out", "data"], &["data", "never overwritten"]);
     // A line that was being written when the run was killed is no harm, classes that are others now are.
     let evidence = std::fs::read_to_string(place.path("run/evidence.jsonl")).unwrap();
