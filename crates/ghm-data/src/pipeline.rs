@@ -60,7 +60,7 @@ pub struct Sample {
     pub image_size: (u32, u32),
 }
 
-/// A picture scaled and cropped, its mirroring and colours still to be done while it is normalised.
+/// A picture scaled, cropped and transposed, its mirroring and colours still to be done while it is normalised.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     /// `[content_h, content_w, 3]`, RGB, not yet mirrored.
@@ -171,8 +171,18 @@ pub(crate) struct Placement {
     pub(crate) source: SourceArea,
     /// Width and height of that part in the input.
     pub(crate) content_size: (usize, usize),
+    /// Whether rows and columns change places on the way there.
+    pub(crate) transposed: bool,
     /// The whole map, mirroring included.
     pub(crate) input_from_image: Transform,
+}
+
+impl Placement {
+    /// Width and height to which the kept part is scaled, before rows and columns change places.
+    pub(crate) fn scaled_size(&self) -> (usize, usize) {
+        let (width, height) = self.content_size;
+        if self.transposed { (height, width) } else { (width, height) }
+    }
 }
 
 /// A rectangle by its corner and size, in f64 for a picture's full resolution.
@@ -186,6 +196,13 @@ pub(crate) struct SourceArea {
     pub(crate) width: f64,
     /// Height.
     pub(crate) height: f64,
+}
+
+impl SourceArea {
+    /// The same rectangle when x and y change places.
+    const fn transposed(self) -> Self {
+        Self { left: self.top, top: self.left, width: self.height, height: self.width }
+    }
 }
 
 fn sample(labelled: Labelled<'_>, placement: &Placement, min_visible: f32) -> Sample {
@@ -236,7 +253,7 @@ impl Scaler {
     /// shrinks (so that nothing is skipped).
     fn scale(&mut self, decoded: &Decoded, placement: &Placement, path: &Path) -> Result<Vec<u8>, PixelError> {
         let Decoded { picture, halvings, .. } = decoded;
-        let size = placement.content_size;
+        let size = placement.scaled_size();
         let error = |reason: String| PixelError::Resize { path: path.to_path_buf(), size, reason };
         let mut pixels = self.spare.pop().unwrap_or_default();
         pixels.resize(size.0 * size.1 * 3, 0);
@@ -252,6 +269,20 @@ impl Scaler {
             .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
             .crop(left, top, width, height);
         self.resizer.resize(&source, &mut target, &options).map_err(|e| error(e.to_string()))?;
-        Ok(pixels)
+        Ok(if placement.transposed { self.transpose(pixels, size.0) } else { pixels })
+    }
+
+    /// Pixels in rows of `width` with rows and columns changed.
+    fn transpose(&mut self, pixels: Vec<u8>, width: usize) -> Vec<u8> {
+        let height = pixels.len() / 3 / width;
+        let mut columns = self.spare.pop().unwrap_or_default();
+        columns.resize(pixels.len(), 0);
+        for (x, column) in columns.chunks_exact_mut(3 * height).enumerate() {
+            for (y, pixel) in column.chunks_exact_mut(3).enumerate() {
+                pixel.copy_from_slice(&pixels[3 * (y * width + x)..][..3]);
+            }
+        }
+        self.recycle(pixels);
+        columns
     }
 }

@@ -38,7 +38,7 @@ impl Halvings {
         if size.0 * size.1 < LEAST {
             return Self(0);
         }
-        let (source, content) = (placement.source, placement.content_size);
+        let (source, content) = (placement.source, placement.scaled_size());
         let shrinks = (source.width / content.0 as f64).min(source.height / content.1 as f64);
         Self((0..3).take_while(|halvings| shrinks >= f64::from(2 << halvings)).count() as u8)
     }

@@ -1,15 +1,19 @@
-//! Axis-aligned affine maps between coordinate spaces: resize, flip, crop, and their compositions.
+//! Axis-aligned affine maps between coordinate spaces: resize, flip, transpose, crop, and their compositions.
 
 use ghm_boxes::Bbox;
 use serde::{Deserialize, Serialize};
 
-/// An axis-aligned affine map: `x' = sx * x + tx`, `y' = sy * y + ty`; a negative scale mirrors.
+/// An axis-aligned affine map: `x' = sx * x + tx`, `y' = sy * y + ty`, where x and y may have changed places before; a
+/// negative scale mirrors.
 ///
 /// Coordinates are continuous: pixel `i` covers `[i, i + 1)`. Named like every map here, result first:
 /// `input_from_image` takes image coordinates and gives input coordinates, so names chain in
 /// `c_from_b.compose(b_from_a)`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transform {
+    /// Whether x and y change places, before all else.
+    #[serde(default)]
+    swapped: bool,
     sx: f64,
     sy: f64,
     tx: f64,
@@ -18,7 +22,7 @@ pub struct Transform {
 
 impl Transform {
     /// The map that moves nothing.
-    pub const IDENTITY: Self = Self { sx: 1.0, sy: 1.0, tx: 0.0, ty: 0.0 };
+    pub const IDENTITY: Self = Self { swapped: false, sx: 1.0, sy: 1.0, tx: 0.0, ty: 0.0 };
 
     /// Scaling of a picture of `from` (width, height) to `to` (width, height) pixels; every side at least 1.
     pub fn resize(from: (usize, usize), to: (usize, usize)) -> Self {
@@ -36,6 +40,11 @@ impl Transform {
         Self { sy: -1.0, ty: height as f64, ..Self::IDENTITY }
     }
 
+    /// Rows become columns: x and y change places.
+    pub const fn transpose() -> Self {
+        Self { swapped: true, ..Self::IDENTITY }
+    }
+
     /// Cutting out a window whose top left corner is `(left, top)`.
     pub fn crop(left: f64, top: f64) -> Self {
         Self { tx: -left, ty: -top, ..Self::IDENTITY }
@@ -43,7 +52,9 @@ impl Transform {
 
     /// `first`, then this one: `c_from_b.compose(b_from_a)` is `c_from_a`.
     pub fn compose(self, first: Self) -> Self {
+        let first = if self.swapped { first.with_swapped_results() } else { first };
         Self {
+            swapped: first.swapped,
             sx: self.sx * first.sx,
             sy: self.sy * first.sy,
             tx: self.sx * first.tx + self.tx,
@@ -53,7 +64,19 @@ impl Transform {
 
     /// The map back. No constructor makes a scale of 0, so it exists.
     pub fn invert(self) -> Self {
-        Self { sx: 1.0 / self.sx, sy: 1.0 / self.sy, tx: -self.tx / self.sx, ty: -self.ty / self.sy }
+        let straight = Self {
+            swapped: false,
+            sx: 1.0 / self.sx,
+            sy: 1.0 / self.sy,
+            tx: -self.tx / self.sx,
+            ty: -self.ty / self.sy,
+        };
+        if self.swapped { straight.with_swapped_results() } else { straight }
+    }
+
+    /// This map, and then x' and y' change places.
+    const fn with_swapped_results(self) -> Self {
+        Self { swapped: !self.swapped, sx: self.sy, sy: self.sx, tx: self.ty, ty: self.tx }
     }
 
     /// A box through the map; its corners are put in order again after a mirroring. It is not clipped.
@@ -67,6 +90,7 @@ impl Transform {
 
     /// A point `(x, y)` through the map.
     pub fn apply_point(self, x: f64, y: f64) -> (f64, f64) {
+        let (x, y) = if self.swapped { (y, x) } else { (x, y) };
         (self.sx * x + self.tx, self.sy * y + self.ty)
     }
 }
@@ -83,6 +107,7 @@ mod tests {
                 .prop_map(|(a, b, c, d)| Transform::resize((a, b), (c, d))),
             side.clone().prop_map(Transform::flip_horizontal),
             side.clone().prop_map(Transform::flip_vertical),
+            Just(Transform::transpose()),
             (0.0..500.0, 0.0..500.0).prop_map(|(x, y)| Transform::crop(x, y)),
         ];
         proptest::collection::vec(step, 0..4)
@@ -106,7 +131,7 @@ mod tests {
             let there = transform.apply(bbox);
             let size = there.corners().into_iter().fold(1.0, |m: f32, v| m.max(v.abs()));
             // f32 keeps 24 bits of the largest coordinate; going back divides by the scale.
-            let scale = (there.width() / bbox.width()).min(there.height() / bbox.height());
+            let scale = [transform.sx, transform.sy].into_iter().fold(f64::MAX, |s, v| s.min(v.abs())) as f32;
             prop_assert!(distance(transform.invert().apply(there), bbox, size.max(900.0) / scale.min(1.0)) < 1e-5);
         }
 
@@ -123,6 +148,14 @@ mod tests {
             let there = transform.apply(bbox);
             prop_assert!(there.x1 <= there.x2 && there.y1 <= there.y2);
         }
+    }
+
+    #[test]
+    fn a_quarter_turn_to_the_right_is_a_transposition_and_a_flip() {
+        // 100 wide, 50 high; the top left corner becomes the top right one of a picture 50 wide.
+        let turn = Transform::flip_horizontal(50).compose(Transform::transpose());
+        assert_eq!(turn.apply(Bbox::new(0.0, 0.0, 30.0, 10.0)), Bbox::new(40.0, 0.0, 50.0, 30.0));
+        assert_eq!(turn.invert().apply(Bbox::new(40.0, 0.0, 50.0, 30.0)), Bbox::new(0.0, 0.0, 30.0, 10.0));
     }
 
     #[test]

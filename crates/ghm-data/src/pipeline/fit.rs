@@ -53,7 +53,8 @@ impl ResizeConfig {
 
     /// Where a picture of `size` (width, height) lands.
     pub(crate) fn place(&self, size: (usize, usize), draw: &Draw) -> Placement {
-        let (width, height) = size;
+        let turned = if draw.transposed { (size.1, size.0) } else { size };
+        let (width, height) = turned;
         let bounds =
             if self.swap_portrait && height > width { (self.height, self.width) } else { (self.width, self.height) };
         let fit = match self.mode {
@@ -65,12 +66,16 @@ impl ResizeConfig {
         let y = Window::draw(scaled.1, bounds.1, draw.crop_at.1);
         let (left, source_width) = x.in_image(width, draw.flip.horizontal);
         let (top, source_height) = y.in_image(height, draw.flip.vertical);
+        let source = SourceArea { left, top, width: source_width, height: source_height };
+        let transpose = if draw.transposed { Transform::transpose() } else { Transform::IDENTITY };
         Placement {
-            source: SourceArea { left, top, width: source_width, height: source_height },
+            source: if draw.transposed { source.transposed() } else { source },
             content_size: (x.length, y.length),
+            transposed: draw.transposed,
             input_from_image: Transform::crop(x.start as f64, y.start as f64)
-                .compose(Transform::resize(size, scaled))
-                .compose(mirror(draw.flip, size)),
+                .compose(Transform::resize(turned, scaled))
+                .compose(mirror(draw.flip, turned))
+                .compose(transpose),
         }
     }
 }
@@ -144,9 +149,10 @@ mod tests {
             size in (1usize..3000, 1usize..3000),
             (scale, at) in (0.05f64..20.0, (0.0f64..1.0, 0.0f64..1.0)),
             flip in (any::<bool>(), any::<bool>()),
+            transposed in any::<bool>(),
         ) {
             let draw = Draw {
-                scale, crop_at: at, flip: Flip { horizontal: flip.0, vertical: flip.1 }, ..Draw::NONE
+                transposed, scale, crop_at: at, flip: Flip { horizontal: flip.0, vertical: flip.1 }, ..Draw::NONE
             };
             let placement = CONFIG.place(size, &draw);
             let SourceArea { left, top, width, height } = placement.source;

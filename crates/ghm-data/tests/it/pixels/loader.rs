@@ -133,7 +133,7 @@ fn recycled_buffers_leave_no_trace_of_older_pictures() {
 fn bytes_become_the_planes_of_the_same_epoch_to_the_rounding_of_changed_colours() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let dataset = split(folder.path());
-    let plain = AugmentConfig { flip_vertical: 0.5, scale: [0.6, 1.6], ..AugmentConfig::default() };
+    let plain = AugmentConfig { flip_vertical: 0.5, turn_quarter: 0.5, scale: [0.6, 1.6], ..AugmentConfig::default() };
     let recoloured = AugmentConfig { brightness: 0.3, hue: 0.05, ..plain.clone() };
     for (augment, bytes_off) in [(plain, 0.0), (recoloured, 0.501)] {
         let pipeline = pipeline(128, 96, Some(augment));

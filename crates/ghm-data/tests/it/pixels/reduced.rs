@@ -48,7 +48,7 @@ fn assert_near_the_whole(bytes: &[u8], size: (u32, u32), augment: Option<Augment
 fn a_large_picture_wanted_small_is_near_what_the_whole_gives_with_the_same_boxes() {
     let picture = smooth(SIZE.0, SIZE.1);
     let coded = |set: fn(&mut Encoder<&mut Vec<u8>>)| jpeg(&picture.pixels, SIZE, ColorType::Rgb, set);
-    let scaled = AugmentConfig { scale: [0.4, 1.6], flip_vertical: 0.5, ..AugmentConfig::default() };
+    let scaled = AugmentConfig { scale: [0.4, 1.6], flip_vertical: 0.5, turn_quarter: 0.5, ..AugmentConfig::default() };
     for (name, bytes) in [
         ("baseline", coded(|_| ())),
         ("progressive", coded(|encoder| encoder.set_progressive(true))),

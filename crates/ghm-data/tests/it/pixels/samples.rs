@@ -1,4 +1,4 @@
-//! From a picture to a sample: boxes follow their pixels through resize, flip, scale and crop.
+//! From a picture to a sample: boxes follow their pixels through resize, turn, flip, scale and crop.
 
 use ghm_boxes::Bbox;
 use ghm_data::{AugmentConfig, ImageRecord, Object, Picture, Pipeline, Sample};
@@ -25,8 +25,9 @@ fn any_augment() -> impl Strategy<Value = Option<AugmentConfig>> {
     let scale = prop_oneof![Just([1.0f32, 1.0]), Just([1.0, 2.5]), Just([0.4, 1.0]), Just([0.5, 2.0])];
     prop_oneof![
         1 => Just(None),
-        6 => (sure.clone(), sure, scale).prop_map(|(flip_horizontal, flip_vertical, scale)| {
-            Some(AugmentConfig { flip_horizontal, flip_vertical, scale, min_visible: 0.0, ..AugmentConfig::default() })
+        6 => (proptest::array::uniform4(sure), scale).prop_map(|([flip_horizontal, flip_vertical, turn_quarter, turn_half], scale)| {
+            let turns = AugmentConfig { turn_quarter, turn_half, ..AugmentConfig::default() };
+            Some(AugmentConfig { flip_horizontal, flip_vertical, scale, min_visible: 0.0, ..turns })
         }),
     ]
 }
@@ -35,7 +36,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn boxes_follow_their_pixels_through_resize_flip_scale_and_crop(
+    fn boxes_follow_their_pixels_through_resize_turn_flip_scale_and_crop(
         ((width, height), bbox) in any_painted(),
         (input_w, input_h) in (64usize..320, 64usize..320),
         augment in any_augment(),
