@@ -1,4 +1,4 @@
-//! Accepted suspicions brought into the labels.
+//! Accepted suspicions brought into the labels: mended, or ignored where it is not known what would be right.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,23 +9,31 @@ use crate::error::AuditError;
 use crate::ranking::Suspect;
 use crate::suspicion::Kind;
 
-/// How many labels were changed, by kind of mistake.
-pub type Changes = BTreeMap<Kind, usize>;
+/// How many labels were changed, by kind of mistake and remedy.
+pub type Changes = BTreeMap<(Kind, Remedy), usize>;
 
-/// The data set with the accepted suspicions mended: classes and boxes as suggested, missing labels added under numbers that follow
-/// the others, labels of nothing and second labels taken away.
+/// What is done about a suspicion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Remedy {
+    /// Classes and boxes become as suggested, missing labels are added, labels of nothing and second labels taken away.
+    Mend,
+    /// The label, or a new one where one is missing, is marked as ignored: neither object nor background.
+    Ignore,
+}
+
+/// The data set with the accepted suspicions dealt with. New labels get numbers that follow the others.
 ///
 /// # Errors
 /// [`AuditError::Unfit`] for the first suspicion that does not fit the data set: of a picture, label or class that it has not, or without
 /// what it should suggest.
-pub fn apply(dataset: &Dataset, accepted: &[Suspect]) -> Result<(Dataset, Changes), AuditError> {
+pub fn apply(dataset: &Dataset, accepted: &[(Suspect, Remedy)]) -> Result<(Dataset, Changes), AuditError> {
     let mut mended = dataset.clone();
     let index_of_image: HashMap<u64, usize> =
         dataset.images.iter().enumerate().map(|(index, image)| (image.id, index)).collect();
     let ids = dataset.images.iter().flat_map(|image| &image.objects).map(|object| object.annotation_id);
     let mut last_id = ids.max().unwrap_or(0);
     let mut changes = Changes::new();
-    for suspect in accepted {
+    for (suspect, remedy) in accepted {
         let unfit = |reason: String| AuditError::Unfit { rank: suspect.rank, reason };
         let Some(&image) = index_of_image.get(&suspect.image_id) else {
             return Err(unfit(format!("the data set has no picture {}", suspect.image_id)));
@@ -51,6 +59,10 @@ pub fn apply(dataset: &Dataset, accepted: &[Suspect]) -> Result<(Dataset, Change
             Ok(place)
         };
         match suspect.kind {
+            kind if kind != Kind::MissingBox && *remedy == Remedy::Ignore => {
+                let place = label()?;
+                image.objects[place].ignored = true;
+            }
             Kind::WrongClass => {
                 let Some(class) = &suspect.suggested_class else {
                     return Err(unfit("it suggests no class".to_owned()));
@@ -79,12 +91,12 @@ pub fn apply(dataset: &Dataset, accepted: &[Suspect]) -> Result<(Dataset, Change
                     record: last_id,
                     class_index: class_of(&suspect.class)?,
                     bbox_in_image: bbox,
-                    ignored: false,
+                    ignored: *remedy == Remedy::Ignore,
                     area: f64::from(bbox.area()),
                 });
             }
         }
-        *changes.entry(suspect.kind).or_default() += 1;
+        *changes.entry((suspect.kind, *remedy)).or_default() += 1;
     }
     Ok((mended, changes))
 }

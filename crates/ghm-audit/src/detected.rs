@@ -1,14 +1,14 @@
 //! A summary of detections, of whatever network, without a run.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ghm_boxes::Bbox;
 use ghm_data::Dataset;
 use ghm_eval::Detection;
 use rayon::prelude::*;
 
-use crate::summary::{LabelSummary, Look, Origin, Seen, Summary, cross_entropy};
+use crate::summary::{LabelSummary, Look, Origin, Seen, Summary, cross_entropy, leading};
 
 /// A detection speaks of a label from this IoU on, unless another label fits it better by more than the margin.
 const ABOUT: f32 = 0.4;
@@ -67,16 +67,19 @@ pub fn from_networks(networks: &[Shown], dataset: &Dataset) -> Summary {
         let objects = || record.objects.iter().enumerate().filter(|(_, object)| !object.ignored);
         let nearest =
             |found: &Found| objects().map(|(_, object)| object.bbox_in_image.iou(found.bbox)).fold(0.0, f32::max);
-        let found: Vec<(&Found, f32)> = found.iter().map(|found| (found, nearest(found))).collect();
+        let of_classes =
+            |seen: &Found| best_of_classes(found.iter().filter(|other| seen.bbox.iou(other.bbox) >= ABOUT));
+        let near: Vec<(&Found, f32)> = found.iter().map(|found| (found, nearest(found))).collect();
         let labels: Vec<LabelSummary> = objects()
             .map(|(index, object)| {
                 let unseen = LabelSummary::unseen((image, index), object.class_index, object.bbox_in_image);
-                shown.map_or(unseen.clone(), |(number, _)| label(unseen, *number, &found))
+                shown.map_or(unseen.clone(), |(number, _)| label(unseen, *number, &near))
             })
             .collect();
-        let seen = found.iter().map(|(found, _)| Seen {
+        let seen = found.iter().map(|found| Seen {
             image,
             class: found.class,
+            class_share: found.score / of_classes(found).values().sum::<f32>().max(f32::MIN_POSITIVE),
             score: found.score,
             looks: 1,
             scores: shown.iter().map(|(number, _)| (*number, found.score)).collect(),
@@ -90,6 +93,16 @@ pub fn from_networks(networks: &[Shown], dataset: &Dataset) -> Summary {
     Summary { labels: labels.concat(), unlabelled: unlabelled.concat(), origin: Origin::Detections }
 }
 
+/// The best score of each class.
+fn best_of_classes<'a>(found: impl Iterator<Item = &'a Found>) -> BTreeMap<usize, f32> {
+    let mut best = BTreeMap::new();
+    for found in found {
+        let score: &mut f32 = best.entry(found.class).or_default();
+        *score = score.max(found.score);
+    }
+    best
+}
+
 /// What is said of a label by what was found, each with its IoU with the label that it fits best.
 fn label(unseen: LabelSummary, network: u32, found: &[(&Found, f32)]) -> LabelSummary {
     let (class, bbox) = (unseen.other.0, unseen.bbox);
@@ -97,10 +110,10 @@ fn label(unseen: LabelSummary, network: u32, found: &[(&Found, f32)]) -> LabelSu
         let about = found.iter().filter(|(found, nearest)| found.bbox.iou(bbox) >= ABOUT.max(nearest - MARGIN));
         about.map(|(found, _)| *found)
     };
-    let best =
-        |own: bool| about().filter(|found| (found.class == class) == own).max_by(|a, b| a.score.total_cmp(&b.score));
-    let own = best(true).map_or(0.0, |found| found.score);
-    let other = best(false).map_or((class, 0.0), |found| (found.class, found.score));
+    let mut others = best_of_classes(about());
+    let own = others.remove(&class).unwrap_or(0.0);
+    let (other, other_share) =
+        leading(&others).map_or(((class, 0.0), 0.0), |(class, share)| ((class, others[&class]), share));
     let surest = about().max_by(|a, b| a.score.total_cmp(&b.score));
     let iou = surest.map_or(0.0, |found| found.bbox.iou(bbox));
     LabelSummary {
@@ -109,6 +122,7 @@ fn label(unseen: LabelSummary, network: u32, found: &[(&Found, f32)]) -> LabelSu
         best: own,
         cross_entropy: cross_entropy(own),
         other,
+        other_share,
         iou,
         bbox: surest.map_or(bbox, |found| found.bbox),
         ..unseen

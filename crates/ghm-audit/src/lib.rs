@@ -30,7 +30,7 @@ pub mod suspicion;
 pub mod truth;
 mod usual;
 
-pub use apply::{Changes, apply};
+pub use apply::{Changes, Remedy, apply};
 pub use detected::{Shown, from_detections, from_networks};
 pub use error::AuditError;
 pub use observed::read_evidence;

@@ -4,7 +4,7 @@
 //! object at all, and of boxes by that times `(1 - IoU)^2` too: a loose box that is known by heart in the end says nothing of where
 //! the object is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -14,7 +14,7 @@ use ghm_data::Dataset;
 use ghm_eval::{BackgroundEvidence, Evidence, LabelEvidence};
 
 use crate::error::AuditError;
-use crate::summary::{LabelSummary, Look, Origin, Seen, Summary, cross_entropy};
+use crate::summary::{LabelSummary, Look, Origin, Seen, Summary, cross_entropy, leading};
 
 /// Of a box that is the label's, how far it counts as being elsewhere.
 const LEAST_DISTANCE: f32 = 0.01;
@@ -77,7 +77,7 @@ struct Sums {
     cross_entropy: f32,
     box_norm: f32,
     /// Sum of scores of each other class.
-    others: HashMap<usize, f32>,
+    others: BTreeMap<usize, f32>,
     /// Weight of the boxes' IoUs, and their weighted sum.
     weight: f32,
     iou: f32,
@@ -92,7 +92,7 @@ struct Cluster {
     leader: BackgroundEvidence,
     /// Epochs in which it was seen, and the best score of each.
     scores: Vec<(u32, f32)>,
-    classes: HashMap<usize, f32>,
+    classes: BTreeMap<usize, f32>,
     weight: f32,
     corners: [f32; 4],
 }
@@ -173,7 +173,7 @@ fn summary_of(sums: Option<Sums>, place: (usize, usize), class: usize, label: Bb
     let unseen = LabelSummary::unseen(place, class, label);
     let Some(sums) = sums else { return unseen };
     let looks = sums.looks.len() as f32;
-    let other = sums.others.iter().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
+    let other = leading(&sums.others);
     let weight = sums.weight.max(f32::MIN_POSITIVE);
     let elsewhere = sums.elsewhere.max(f32::MIN_POSITIVE);
     LabelSummary {
@@ -181,7 +181,8 @@ fn summary_of(sums: Option<Sums>, place: (usize, usize), class: usize, label: Bb
         own: sums.own / looks,
         best: sums.best / looks,
         cross_entropy: sums.cross_entropy / looks,
-        other: other.map_or((class, 0.0), |(class, score)| (*class, score / looks)),
+        other: other.map_or((class, 0.0), |(class, _)| (class, sums.others[&class] / looks)),
+        other_share: other.map_or(0.0, |(_, share)| share),
         box_norm: sums.box_norm / looks,
         iou: sums.iou / weight,
         bbox: Bbox::from_corners(sums.corners.map(|sum| sum / elsewhere)),
@@ -192,7 +193,7 @@ fn summary_of(sums: Option<Sums>, place: (usize, usize), class: usize, label: Bb
 impl Cluster {
     fn new(seen: &BackgroundEvidence, epoch: usize) -> Self {
         let mut cluster =
-            Self { leader: *seen, scores: Vec::new(), classes: HashMap::new(), weight: 0.0, corners: [0.0; 4] };
+            Self { leader: *seen, scores: Vec::new(), classes: BTreeMap::new(), weight: 0.0, corners: [0.0; 4] };
         cluster.add(seen, epoch);
         cluster
     }
@@ -215,10 +216,11 @@ impl Cluster {
     }
 
     fn seen(self, image: usize, looks: usize) -> Seen {
-        let class = self.classes.iter().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
+        let (class, class_share) = leading(&self.classes).unwrap_or((self.leader.class, 0.0));
         Seen {
             image,
-            class: class.map_or(self.leader.class, |(class, _)| *class),
+            class,
+            class_share,
             score: self.scores.iter().map(|(_, score)| score).sum::<f32>() / looks.max(1) as f32,
             looks,
             scores: self.scores,

@@ -4,7 +4,7 @@ use ghm_data::Dataset;
 use serde::{Deserialize, Serialize};
 
 use crate::summary::{LabelSummary, Summary};
-use crate::suspicion::{Kind, Suspicion, Suspicions};
+use crate::suspicion::{Kind, Suspicion, Suspicions, certainty_of_class, certainty_of_other};
 
 /// A label that is probably wrong, or an object that probably lacks one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct Suspect {
     pub bbox: [f32; 4],
     /// For a wrong class the class that was seen.
     pub suggested_class: Option<String>,
+    /// How sure that class is, or for a missing label its class, 0 to 1; `None` for the other kinds.
+    #[serde(default)]
+    pub class_certainty: Option<f32>,
     /// For a loose box the box that was seen.
     pub suggested_bbox: Option<[f32; 4]>,
     /// For a duplicate the label that stays.
@@ -55,6 +58,7 @@ pub fn rank(summary: &Summary, suspicions: &Suspicions, dataset: &Dataset, least
             class: dataset.categories[seen.class].name.clone(),
             bbox: seen.bbox.corners(),
             suggested_class: None,
+            class_certainty: Some(certainty_of_class(seen)),
             suggested_bbox: None,
             duplicate_of: None,
             reason: format!("seen with a mean score of {:.2}, and no label is there", seen.score),
@@ -92,6 +96,7 @@ fn of_label(label: &LabelSummary, suspicion: &Suspicion, dataset: &Dataset) -> S
         annotation_id: Some(object.annotation_id),
         bbox: object.bbox_in_image.corners(),
         suggested_class: (kind == Kind::WrongClass).then_some(seen),
+        class_certainty: (kind == Kind::WrongClass).then(|| certainty_of_other(label)),
         suggested_bbox: (kind == Kind::LooseBox).then(|| label.bbox.corners()),
         duplicate_of: (kind == Kind::Duplicate).then(|| image.objects[suspicion.duplicate.1].annotation_id),
         class,

@@ -1,5 +1,7 @@
 //! What is known of every label after all, and of objects without one.
 
+use std::collections::BTreeMap;
+
 use ghm_boxes::Bbox;
 use ghm_data::Dataset;
 
@@ -53,6 +55,8 @@ pub struct LabelSummary {
     pub best: f32,
     /// The other class that was seen most of, and its mean score.
     pub other: (usize, f32),
+    /// Its share of what was seen of all other classes, 0 to 1.
+    pub other_share: f32,
     /// Mean cross entropy of its own class, at least 0.
     pub cross_entropy: f32,
     /// Mean gradient norm of its box, 0 to 1; 0 where there is none.
@@ -70,6 +74,8 @@ pub struct Seen {
     pub image: usize,
     /// Its class.
     pub class: usize,
+    /// The share of its class in what was seen there of all classes, 0 to 1.
+    pub class_share: f32,
     /// Its mean score, 0 to 1, over all looks, those too in which it was not seen.
     pub score: f32,
     /// How often its picture was looked at.
@@ -104,6 +110,7 @@ impl LabelSummary {
             own: nothing,
             best: nothing,
             other: (class, nothing),
+            other_share: nothing,
             cross_entropy: nothing,
             box_norm: nothing,
             iou: nothing,
@@ -126,6 +133,13 @@ impl Seen {
             self.bbox.iou(label) >= SAME || ((object.class_index == self.class || object.ignored) && inside >= PART)
         })
     }
+}
+
+/// The class with the largest sum of scores, and its share of all; of equals the first class. `None` of nothing.
+pub(crate) fn leading(sums: &BTreeMap<usize, f32>) -> Option<(usize, f32)> {
+    let (class, sum) = sums.iter().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)))?;
+    let all: f32 = sums.values().sum();
+    Some((*class, if all > 0.0 { sum / all } else { 0.0 }))
 }
 
 /// The cross entropy of a positive with this score, that of 1e-6 at most.

@@ -16,7 +16,10 @@
 //! | missing box | `mean of s / B`, with its score `s` and the median `B` of labels' best scores | 0.95; 0.7 of detections | 0.15 |
 //! | duplicate | IoU of two labels of one class, for the less sure one | 0.75 | 0.05 |
 //!
-//! The suspicion is `1 / (1 + exp(-(x - even) / width))`, for a loose box times 1 minus that of a duplicate. The squares weigh the
+//! | the class of a wrong class | share of the suggested class in the sum of scores of all other classes that were seen | 0.68 | 0.08 |
+//! | the class of a missing box | the same of all classes | 0.36 | 0.06 |
+//!
+//! The suspicion, and for the last two the certainty of the class, is `1 / (1 + exp(-(x - even) / width))`, for a loose box times 1 minus that of a duplicate. The squares weigh the
 //! epochs in which the network saw another class more than those in which it has learned the wrong one by heart; no single epoch is
 //! enough.
 //! Even odds and widths are about those at which half of the labels were wrong, and how fast that grew, on synthetic scenes and on
@@ -50,6 +53,8 @@ const SPURIOUS_BOX: Odds = Odds { even: 0.36, width: 0.075 };
 const MISSING_LEARNING: Odds = Odds { even: 0.95, width: 0.15 };
 const MISSING_DETECTED: Odds = Odds { even: 0.7, width: 0.15 };
 const DUPLICATE: Odds = Odds { even: 0.75, width: 0.05 };
+const CLASS_BESIDE: Odds = Odds { even: 0.68, width: 0.08 };
+const CLASS_ALONE: Odds = Odds { even: 0.36, width: 0.06 };
 
 impl Odds {
     fn of(&self, evidence: f32) -> f32 {
@@ -116,6 +121,16 @@ pub fn suspicions(summary: &Summary, dataset: &Dataset) -> Suspicions {
         labels: summary.labels.iter().zip(duplicates).zip(&alike).map(of_label).collect(),
         missing: summary.unlabelled.iter().map(of_seen).collect(),
     }
+}
+
+/// How sure it is that a label is of the class that was seen most beside its own, 0 to 1.
+pub(crate) fn certainty_of_other(label: &LabelSummary) -> f32 {
+    CLASS_BESIDE.of(label.other_share)
+}
+
+/// How sure the class is of what was seen without a label, 0 to 1.
+pub(crate) fn certainty_of_class(seen: &Seen) -> f32 {
+    CLASS_ALONE.of(seen.class_share)
 }
 
 /// What a label is compared with.

@@ -61,11 +61,13 @@ fn every_kind_of_mistake_is_listed_with_what_would_be_right_and_nothing_else_is(
     let [class, loose, missing, spurious, duplicate] = &list[..] else { panic!("{list:#?}") };
     assert_eq!((class.kind, class.annotation_id, class.class.as_str()), (Kind::WrongClass, Some(4), "owl"));
     assert_eq!(class.suggested_class.as_deref(), Some("dog"));
+    assert!(class.class_certainty > Some(0.9), "{class:?}");
     assert_eq!((loose.kind, loose.annotation_id, loose.bbox), (Kind::LooseBox, Some(7), LOOSE));
     let suggested = loose.suggested_bbox.map(Bbox::from_corners).unwrap();
     assert!(suggested.iou(Bbox::from_corners(GOOD)) > 0.98, "{suggested:?}");
     assert_eq!((missing.kind, missing.image_id, missing.annotation_id), (Kind::MissingBox, 16, None));
     assert_eq!(missing.class, "owl");
+    assert!(missing.class_certainty > Some(0.9), "{missing:?}");
     assert!((missing.bbox[0] - MISSED[0]).abs() < 1.0, "{:?}", missing.bbox);
     assert_eq!((spurious.kind, spurious.annotation_id, spurious.image_id), (Kind::SpuriousBox, Some(100), 10));
     assert_eq!(

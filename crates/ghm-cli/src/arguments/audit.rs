@@ -82,6 +82,10 @@ pub struct AuditApplyArguments {
     /// Accept what is not decided from this suspicion on, 0 to 1
     #[arg(long, value_name = "SUSPICION")]
     pub above: Option<f32>,
+    /// Of what --above accepts, a class that is less certain than this is not set: its label is ignored, neither object nor
+    /// background; 0 sets every class
+    #[arg(long, value_name = "CERTAINTY", default_value_t = 0.5, requires = "above")]
+    pub class_certainty: f32,
     /// Links to the pictures in place of copies
     #[arg(long)]
     pub link: bool,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use ghm_audit::{Suspect, apply};
+use ghm_audit::{Changes, Remedy, Suspect, apply};
 use ghm_data::{Format, Pictures, write_data_set};
 use serde::Deserialize;
 
@@ -46,12 +46,15 @@ pub fn run(arguments: &AuditApplyArguments) -> Result<ExitCode> {
     if let Some(above) = arguments.above.filter(|above| !(0.0..=1.0).contains(above)) {
         bail!("--above {above}: a suspicion is 0 to 1");
     }
+    if !(0.0..=1.0).contains(&arguments.class_certainty) {
+        bail!("--class-certainty {}: a certainty is 0 to 1", arguments.class_certainty);
+    }
     let mut ranks = HashSet::new();
     if let Some(twice) = decisions.suspects.iter().find(|one| !ranks.insert(one.suspect.rank)) {
         bail!("{}: suspect {} is in it twice; keep one of them", path.display(), twice.suspect.rank);
     }
-    let accepted: Vec<Suspect> =
-        decisions.suspects.into_iter().filter(|one| is_accepted(one, arguments.above)).map(|one| one.suspect).collect();
+    let remedy = |one: Decided| remedy(&one, arguments).map(|remedy| (one.suspect, remedy));
+    let accepted: Vec<(Suspect, Remedy)> = decisions.suspects.into_iter().filter_map(remedy).collect();
     if accepted.is_empty() {
         bail!("{}: nothing is accepted; accept some on the page, or give --above a lower suspicion", path.display());
     }
@@ -64,15 +67,29 @@ pub fn run(arguments: &AuditApplyArguments) -> Result<ExitCode> {
     *dataset = mended;
     let pictures = if arguments.link { Pictures::Linked } else { Pictures::Copied };
     write_data_set(&written(&splits), Format::Coco, &arguments.out, pictures, &[])?;
-    let counts: Vec<String> = changes.iter().map(|(kind, count)| format!("{} {count}", list::name(*kind))).collect();
-    print(&format!("{}: mended in `{}`: {}", arguments.out.display(), decisions.split, counts.join(", ")))?;
+    print(&format!("{}: split `{}`{}", arguments.out.display(), decisions.split, in_words(&changes)))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is decided counts; of the rest what is suspected enough.
-fn is_accepted(one: &Decided, above: Option<f32>) -> bool {
+/// Counts of each remedy.
+fn in_words(changes: &Changes) -> String {
+    let of = |wanted: Remedy, name: &str| {
+        let counts = changes.iter().filter(|((_, remedy), _)| *remedy == wanted);
+        let counts: Vec<String> = counts.map(|((kind, _), count)| format!("{} {count}", list::name(*kind))).collect();
+        if counts.is_empty() { String::new() } else { format!("; {name}: {}", counts.join(", ")) }
+    };
+    of(Remedy::Mend, "mended") + &of(Remedy::Ignore, "ignored for want of a certain class")
+}
+
+/// What is decided counts, as it is suggested; of the rest what is suspected enough, where the class is certain enough.
+fn remedy(one: &Decided, arguments: &AuditApplyArguments) -> Option<Remedy> {
     match one.decision {
-        Some(decision) => decision == Decision::Accept,
-        None => above.is_some_and(|above| one.suspect.suspicion >= above),
+        Some(Decision::Accept) => Some(Remedy::Mend),
+        Some(Decision::Reject) => None,
+        None if arguments.above.is_none_or(|above| one.suspect.suspicion < above) => None,
+        None => {
+            let certain = one.suspect.class_certainty.is_none_or(|certainty| certainty >= arguments.class_certainty);
+            Some(if certain { Remedy::Mend } else { Remedy::Ignore })
+        }
     }
 }

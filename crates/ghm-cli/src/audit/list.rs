@@ -11,8 +11,8 @@ const SHOWN: usize = 20;
 
 /// As RFC 4180 has it, a line a suspect.
 pub fn csv(suspects: &[Suspect]) -> String {
-    let head = "rank,kind,suspicion,image_id,file_name,annotation_id,class,x1,y1,x2,y2,suggested_class,suggested_x1,suggested_y1,\
-                suggested_x2,suggested_y2,duplicate_of,reason\n";
+    let head = "rank,kind,suspicion,image_id,file_name,annotation_id,class,x1,y1,x2,y2,suggested_class,class_certainty,suggested_x1,\
+                suggested_y1,suggested_x2,suggested_y2,duplicate_of,reason\n";
     let line = |suspect: &Suspect| {
         let corners =
             |bbox: Option<[f32; 4]>| bbox.map_or([const { String::new() }; 4], |b| b.map(|edge| format!("{edge:.1}")));
@@ -28,6 +28,7 @@ pub fn csv(suspects: &[Suspect]) -> String {
         ];
         cells.extend(corners(Some(suspect.bbox)));
         cells.push(suspect.suggested_class.clone().unwrap_or_default());
+        cells.push(suspect.class_certainty.map_or(String::new(), |certainty| format!("{certainty:.4}")));
         cells.extend(corners(suspect.suggested_bbox));
         cells.extend([number(suspect.duplicate_of), suspect.reason.clone()]);
         cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\n"

@@ -30,7 +30,7 @@ fn a_run_is_audited_into_a_list_that_no_second_audit_overwrites() {
     let csv = read("run/audit/audit.csv");
     assert_eq!(csv.lines().count(), suspects.len() + 1);
     let columns = csv.lines().next().unwrap().split(',').count();
-    assert_eq!((columns, csv.lines().nth(1).unwrap().split(',').next()), (18, Some("1")));
+    assert_eq!((columns, csv.lines().nth(1).unwrap().split(',').next()), (19, Some("1")));
     let page = read("run/audit/audit.html");
     assert_eq!(page.matches("data:image/jpeg;base64,").count(), suspects.len());
     place.done(&["audit", "run", "--page", "3"]);
@@ -211,7 +211,7 @@ fn accepted_suspects_are_mended_in_a_data_set_beside_the_old_one() {
     list["suspects"] = json!([accepted, rejected.clone()]);
     std::fs::write(place.path("decisions.json"), list.to_string()).unwrap();
     let said = place.done(&["audit", "apply", "decisions.json", "--out", "mended"]);
-    assert!(said.contains("mended in `train`: spurious box 1"), "{said}");
+    assert!(said.contains("split `train`; mended: spurious box 1"), "{said}");
     let labels = |root: &str| -> Vec<u64> {
         let train = ghm_data::open(&place.path(root)).unwrap().load("train").unwrap().dataset;
         train.images.iter().flat_map(|image| &image.objects).map(|object| object.annotation_id).collect()
@@ -227,6 +227,22 @@ fn accepted_suspects_are_mended_in_a_data_set_beside_the_old_one() {
     place.refused(&["audit", "apply", "list/audit.csv", "--out", "new"], &["audit.csv", "no decisions"]);
     place.refused(&["audit", "apply", "none.json", "--out", "new"], &["none.json"]);
     place.refused(&["audit", "apply", "list/audit.json", "--above", "2", "--out", "new"], &["--above 2", "0 to 1"]);
+    // By itself it sets no class that is not certain.
+    let mut unsure = spurious.clone();
+    (unsure["kind"], unsure["suspicion"], unsure["class_certainty"]) = ("wrong-class".into(), 0.9.into(), 0.2.into());
+    unsure["suggested_class"] = if unsure["class"] == "disc" { "cross" } else { "disc" }.into();
+    let mut one = list.clone();
+    one["suspects"] = json!([unsure]);
+    std::fs::write(place.path("unsure.json"), one.to_string()).unwrap();
+    let by_itself = ["audit", "apply", "unsure.json", "--above", "0.5"];
+    let said = place.done(&[&by_itself[..], &["--out", "ignoring"]].concat());
+    assert!(said.contains("ignored for want of a certain class: wrong class 1"), "{said}");
+    let said = place.done(&[&by_itself[..], &["--class-certainty", "0", "--out", "setting"]].concat());
+    assert!(said.contains("split `train`; mended: wrong class 1"), "{said}");
+    place.refused(
+        &[&by_itself[..], &["--class-certainty", "2", "--out", "new"]].concat(),
+        &["--class-certainty 2", "0 to 1"],
+    );
     list["suspects"].as_array_mut().unwrap().push(rejected);
     std::fs::write(place.path("twice.json"), list.to_string()).unwrap();
     place.refused(&["audit", "apply", "twice.json", "--out", "new"], &["twice.json", "is in it twice"]);
