@@ -10,7 +10,7 @@ use crate::summary::{Look, Summary};
 const LITTLE: f32 = 0.1;
 
 /// A spread of IoUs below which no network is trusted.
-const LEAST_SPREAD: f32 = 0.02;
+const LEAST_SPREAD: f32 = 0.05;
 
 /// Labels of one class, at least, that are compared with each other.
 const OF_ONE_CLASS: usize = 10;

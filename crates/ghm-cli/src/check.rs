@@ -49,7 +49,7 @@ pub fn run(arguments: &CheckArguments) -> Result<ExitCode> {
 }
 
 fn kind(name: &str) -> Result<FindingKind> {
-    let kind = serde_json::from_value(json!(name));
+    let kind = serde_json::from_value(json!(name.trim().replace(' ', "-")));
     kind.map_err(|error| anyhow::anyhow!("--allow {name}: {}", error.to_string().replace(" variant", " kind")))
 }
 

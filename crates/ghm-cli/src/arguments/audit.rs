@@ -6,7 +6,12 @@ use clap::{Args, Subcommand};
 
 /// `ghm audit`.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    override_usage = "ghm audit [OPTIONS] RUN\n       ghm audit [OPTIONS] --annotations GT.json --detections DT.json\n       \
+                      ghm audit apply [OPTIONS] --out DIR DECISIONS"
+)]
 pub struct AuditArguments {
     /// Something else than an audit.
     #[command(subcommand)]

@@ -61,7 +61,7 @@ fn findings_are_grouped_by_kind_and_exit_with_1_until_they_are_allowed() {
         }
     }
     assert!(json["findings"][1]["bbox"].is_array(), "{json}");
-    place.done(&["check", "data", "--allow", "unknown-class,duplicate-box"]);
+    place.done(&["check", "data", "--allow", "unknown class,duplicate-box"]);
 }
 
 #[test]
