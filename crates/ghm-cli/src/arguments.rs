@@ -393,10 +393,10 @@ pub struct BenchLoaderArguments {
 /// `ghm bench audit`.
 #[derive(Debug, Args)]
 pub struct BenchAuditArguments {
-    /// A run that was trained on what ghm corrupt wrote
-    #[arg(value_name = "RUN")]
-    pub run: PathBuf,
-    /// What is wrong in truth [default: truth.json in the run's data set]
+    /// Runs that were trained on what ghm corrupt wrote; of several, means and standard deviations
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<PathBuf>,
+    /// What is wrong in truth, the same for every run [default: truth.json in each run's data set]
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
     /// A ranking more: by K networks, as ghm audit --folds K trains them

@@ -264,6 +264,21 @@ fn rankings_are_measured_against_the_truth_of_known_noise() {
     }
     let said = place.done(&["bench", "audit", "run"]);
     assert!(said.contains("ObjectLab, thresholds freed") && said.contains("P@100"), "{said}");
+
+    // Of two runs their mean, and how far they are from it.
+    place.done(&["train", "recipe.toml", "data.root=noisy", "schedule.epochs=1", "seed=3", "--out", "second"]);
+    let json: Value = serde_json::from_str(&place.done(&["bench", "audit", "run", "second", "--json"])).unwrap();
+    assert_eq!(json["labels"].as_array().unwrap().len(), 2);
+    let of = |judged: &Value| judged["rankings"][0]["mean_average_precision"].clone();
+    let [a, b] = [0, 1].map(|run| of(&json["runs"][run]["judged"]).as_f64().unwrap());
+    let spread = of(&json);
+    // Written with all digits, computed in another order.
+    assert!((spread["mean"].as_f64().unwrap() - (a + b) / 2.0).abs() < 1e-12, "{spread} {a} {b}");
+    assert!(
+        (spread["standard_deviation"].as_f64().unwrap() - (a - b).abs() / 2f64.sqrt()).abs() < 1e-12,
+        "{spread} {a} {b}"
+    );
+    assert!(place.done(&["bench", "audit", "run", "second"]).contains(" ± "));
     // The truth of the same noise with another seed.
     place.done(&["corrupt", "data", "--mix", "0.2", "--seed", "1", "--out", "other"]);
     place.refused(&["bench", "audit", "run", "--truth", "other/truth.json"], &["other/truth.json", "of other labels"]);
