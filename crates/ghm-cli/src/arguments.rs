@@ -32,6 +32,8 @@ pub enum Verb {
     Train(TrainArguments),
     /// COCO numbers of a run, or of two JSON files
     Eval(EvalArguments),
+    /// A grid of runs, and one table of what came out; the same command goes on after a stop
+    Sweep(SweepArguments),
     /// Boxes on pictures
     Predict(PredictArguments),
     /// Labels that are probably wrong, the surest first
@@ -192,9 +194,32 @@ pub struct TrainArguments {
     /// Go on with the run in this directory
     #[arg(long, value_name = "DIR", conflicts_with_all = ["recipe", "overrides"])]
     pub resume: Option<PathBuf>,
+    /// Stop, as after Ctrl-C, when the standard input ends
+    #[arg(long)]
+    pub until_input_ends: bool,
     /// cpu, cuda, cuda:N or wgpu
     #[arg(long, default_value = "cpu")]
     pub device: String,
+}
+
+/// `ghm sweep`.
+#[derive(Debug, Args)]
+pub struct SweepArguments {
+    /// What is to be run (TOML)
+    #[arg(value_name = "SWEEP.toml")]
+    pub sweep: PathBuf,
+    /// Where everything goes; one that is there is gone on with [default: runs/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Runs at a time [default: one a device]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// cpu, cuda, cuda:N or wgpu; more than once for several, which take turns
+    #[arg(long, default_value = "cpu")]
+    pub device: Vec<String>,
+    /// Run those again that failed
+    #[arg(long)]
+    pub again: bool,
 }
 
 /// `ghm eval`.

@@ -19,23 +19,8 @@ const TRUTH: &str = "truth.json";
 /// Runs the verb.
 pub fn run(arguments: &CorruptArguments) -> Result<ExitCode> {
     let config = noise(arguments)?;
-    let source = ghm_data::open(&arguments.data)?;
-    let split = chosen(&source, arguments.split.as_deref())?;
-    if is_union_split(&split, source.splits()) {
-        bail!("--split {split}: it is others together; make the labels of one of those wrong");
-    }
-    let mut splits = load(&source, &parts(&source))?;
-    let mut changes = Vec::new();
-    for (name, dataset) in &mut splits {
-        if *name == split {
-            (*dataset, changes) = corrupt(dataset, &config)?;
-        }
-    }
     let pictures = if arguments.link { Pictures::Linked } else { Pictures::Copied };
-    let truth =
-        json!({"data": std::path::absolute(source.root())?, "split": split, "noise": config, "changes": changes});
-    let truth = (TRUTH, serde_json::to_string_pretty(&truth)? + "\n");
-    write_data_set(&written(&splits), Format::Coco, &arguments.out, pictures, &[truth])?;
+    let (split, changes) = write(&arguments.data, arguments.split.as_deref(), &config, &arguments.out, pictures)?;
     print(&format!(
         "{}: {} in `{split}`{}",
         arguments.out.display(),
@@ -43,6 +28,34 @@ pub fn run(arguments: &CorruptArguments) -> Result<ExitCode> {
         kinds(&changes)
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a data set with noise in one split, by default the one for training, and its truth beside it. Which split that is, and what
+/// was changed.
+pub fn write(
+    data: &Path,
+    split: Option<&str>,
+    config: &NoiseConfig,
+    out: &Path,
+    pictures: Pictures,
+) -> Result<(String, Vec<Change>)> {
+    let source = ghm_data::open(data)?;
+    let split = chosen(&source, split)?;
+    if is_union_split(&split, source.splits()) {
+        bail!("--split {split}: it is others together; make the labels of one of those wrong");
+    }
+    let mut splits = load(&source, &parts(&source))?;
+    let mut changes = Vec::new();
+    for (name, dataset) in &mut splits {
+        if *name == split {
+            (*dataset, changes) = corrupt(dataset, config)?;
+        }
+    }
+    let truth =
+        json!({"data": std::path::absolute(source.root())?, "split": split, "noise": config, "changes": changes});
+    let truth = (TRUTH, serde_json::to_string_pretty(&truth)? + "\n");
+    write_data_set(&written(&splits), Format::Coco, out, pictures, &[truth])?;
+    Ok((split, changes))
 }
 
 fn noise(arguments: &CorruptArguments) -> Result<NoiseConfig> {

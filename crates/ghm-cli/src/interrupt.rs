@@ -11,6 +11,17 @@ pub const STOPPED: u8 = 130;
 static RAISED: AtomicBool = AtomicBool::new(false);
 static LISTENING: OnceLock<()> = OnceLock::new();
 
+/// Raises the flag when the standard input ends, so that whoever started this process can stop it, even by being killed.
+pub fn at_end_of_input() -> anyhow::Result<()> {
+    flag()?;
+    std::thread::spawn(|| {
+        // An input that cannot be read any more has ended too.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        RAISED.store(true, Ordering::SeqCst);
+    });
+    Ok(())
+}
+
 /// The flag that the first Ctrl-C (or termination signal) raises, from the first call on.
 pub fn flag() -> anyhow::Result<&'static AtomicBool> {
     if LISTENING.set(()).is_ok() {

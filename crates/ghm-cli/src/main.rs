@@ -20,6 +20,7 @@ mod output;
 mod predict;
 mod progress;
 mod samples;
+mod sweep;
 mod table;
 mod train;
 mod weights;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Verb::Train(train) => train::run(&train),
         Verb::Eval(eval) => eval::run(&eval),
         Verb::Audit(audit) => audit::run(&audit),
+        Verb::Sweep(sweep) => sweep::run(&sweep),
         Verb::Predict(predict) => predict::run(&predict),
         Verb::Export(export) => export::run(&export),
         Verb::Weights(weights) => weights::run(&weights),

@@ -25,6 +25,9 @@ const FINDINGS_SHOWN: usize = 20;
 /// Runs the verb.
 pub fn run(arguments: &TrainArguments) -> Result<ExitCode> {
     let device = device(&arguments.device)?;
+    if arguments.until_input_ends {
+        interrupt::at_end_of_input()?;
+    }
     if arguments.dry_run {
         return rehearse(arguments, &device);
     }

@@ -148,6 +148,11 @@ impl RunDirectory {
         Ok(logs)
     }
 
+    /// Whether a process, maybe this one, trains there now.
+    pub fn is_busy(&self) -> bool {
+        self.lock().is_err()
+    }
+
     /// Locks the recipe, the one file that no session replaces; where the file system has no locks, nothing is locked.
     fn lock(&self) -> Result<Option<File>, TrainError> {
         let path = self.recipe_path();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cargo_metadata::MetadataCommand;
 
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("ghm-audit", &["ghm-boxes", "ghm-data", "ghm-eval"]),
     ("ghm-boxes", &[]),
     ("ghm-loss", &[]),
@@ -15,6 +15,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("ghm-eval", &[]),
     ("ghm-gpu", &["ghm-loss"]),
     ("ghm-report", &["ghm-boxes"]),
+    ("ghm-sweep", &["ghm-data"]),
     ("ghm-train", &["ghm-boxes", "ghm-burn", "ghm-data", "ghm-detector", "ghm-eval", "ghm-gpu"]),
     (
         "ghm-cli",
@@ -27,13 +28,15 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "ghm-eval",
             "ghm-loss",
             "ghm-report",
+            "ghm-sweep",
             "ghm-train",
         ],
     ),
 ];
 
 /// Crates that must not need the tensor library.
-const WITHOUT_BURN: [&str; 6] = ["ghm-audit", "ghm-boxes", "ghm-loss", "ghm-data", "ghm-eval", "ghm-report"];
+const WITHOUT_BURN: [&str; 7] =
+    ["ghm-audit", "ghm-boxes", "ghm-loss", "ghm-data", "ghm-eval", "ghm-report", "ghm-sweep"];
 
 #[test]
 fn crates_know_only_those_that_the_architecture_lists() {

@@ -14,4 +14,5 @@ mod formats;
 mod predict;
 mod resume;
 mod support;
+mod sweep;
 mod verbs;

@@ -1,0 +1,118 @@
+//! `ghm sweep`: a grid of runs, and one table of what came out.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use ghm_sweep::results::Outcomes;
+use ghm_sweep::{Outcome, Results, Run, Sweep, table};
+
+use crate::arguments::SweepArguments;
+use crate::interrupt::{self, STOPPED};
+use crate::output::print;
+
+use folder::Folder;
+use worker::{Ended, Worker};
+
+mod data;
+mod folder;
+mod worker;
+
+/// Runs the verb.
+pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
+    let sweep = Sweep::read(&arguments.sweep)?;
+    let text = std::fs::read_to_string(&sweep.recipe)
+        .with_context(|| format!("{}: the sweep's recipe cannot be read", sweep.recipe.display()))?;
+    let out = arguments
+        .out
+        .clone()
+        .unwrap_or_else(|| Path::new("runs").join(arguments.sweep.file_stem().unwrap_or(arguments.sweep.as_os_str())));
+    let folder = Folder::open(&out, &sweep, &text)?;
+    let mut outcomes = folder.outcomes(&sweep, arguments.again)?;
+    let left: Vec<Run> =
+        sweep.runs().into_iter().filter(|run| !outcomes.contains_key(&(run.cell.clone(), run.seed))).collect();
+    let scenes = data::scenes(&sweep, &folder)?;
+    eprintln!("{}: {} of {} runs are done", out.display(), outcomes.len(), outcomes.len() + left.len());
+    let stopped = work(arguments, &sweep, &folder, scenes.as_deref(), left, &mut outcomes)?;
+    let results = Results::new(&sweep, &outcomes);
+    folder.write_tables(&results)?;
+    if stopped {
+        eprintln!("stopped; the same command goes on from here");
+        return Ok(ExitCode::from(STOPPED));
+    }
+    print(table::markdown(&results).trim_end())?;
+    eprintln!("tables: {}", folder.tables());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Has all runs that are left done, several at a time; whether it was stopped before the end.
+fn work(
+    arguments: &SweepArguments,
+    sweep: &Sweep,
+    folder: &Folder,
+    scenes: Option<&Path>,
+    left: Vec<Run>,
+    outcomes: &mut Outcomes,
+) -> Result<bool> {
+    let stop = interrupt::flag()?;
+    let jobs = arguments.jobs.unwrap_or(arguments.device.len());
+    if jobs == 0 {
+        bail!("--jobs 0: at least one run has to go on at a time");
+    }
+    let (next, broken) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let progress = Mutex::new(Progress { outcomes, begun: Instant::now(), done: 0, left: left.len() });
+    let of_job = |job: usize| -> Result<()> {
+        let device = &arguments.device[job % arguments.device.len()];
+        let worker = Worker { folder, scenes, device, jobs, stop };
+        while !stop.load(Ordering::SeqCst) && !broken.load(Ordering::SeqCst) {
+            let Some(run) = left.get(next.fetch_add(1, Ordering::SeqCst)) else { break };
+            let Ended::Out(outcome) = worker.run(run)? else { break };
+            folder.save(run, &outcome)?;
+            let mut progress = progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            progress.add(sweep, run, outcome);
+            folder.write_tables(&Results::new(sweep, progress.outcomes))?;
+        }
+        Ok(())
+    };
+    let of_job = |job: usize| of_job(job).inspect_err(|_| broken.store(true, Ordering::SeqCst));
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..jobs).map(|job| scope.spawn(move || of_job(job))).collect();
+        let ended =
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        ended.collect::<Vec<_>>().into_iter().collect::<Result<()>>()
+    })?;
+    Ok(stop.load(Ordering::SeqCst))
+}
+
+/// What has been done so far.
+struct Progress<'a> {
+    outcomes: &'a mut Outcomes,
+    begun: Instant,
+    done: usize,
+    left: usize,
+}
+
+impl Progress<'_> {
+    /// Takes what came out of a run, and tells of it.
+    fn add(&mut self, sweep: &Sweep, run: &Run, outcome: Outcome) {
+        self.done += 1;
+        let said = match &outcome {
+            Outcome::Failed { reason } => format!("failed: {reason}"),
+            Outcome::Finished { .. } => {
+                let number = outcome.number(&sweep.metric).map_or("-".to_owned(), |number| format!("{number:.3}"));
+                format!("{} {number}", sweep.metric)
+            }
+        };
+        let mut names = sweep.names(&run.cell).join(", ");
+        if !names.is_empty() {
+            names += ", ";
+        }
+        let each = self.begun.elapsed().as_secs_f64() / self.done as f64;
+        let minutes = each * (self.left - self.done) as f64 / 60.0;
+        eprintln!("{} of {}: {names}seed {}: {said}; {minutes:.0} min left", self.done, self.left, run.seed);
+        self.outcomes.insert((run.cell.clone(), run.seed), outcome);
+    }
+}

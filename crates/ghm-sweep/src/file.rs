@@ -1,0 +1,122 @@
+//! A sweep as its file has it, before anything is checked.
+
+use std::path::PathBuf;
+
+use ghm_data::NoiseConfig;
+use serde::{Deserialize, Serialize};
+
+/// A sweep's file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepFile {
+    /// The recipe that every run starts from, beside the sweep's file.
+    pub recipe: PathBuf,
+    /// The seeds that every cell is run with.
+    pub seeds: Vec<u64>,
+    /// `key=value`, changes of the recipe for all runs.
+    #[serde(default)]
+    pub set: Vec<String>,
+    /// The number that is compared, as `evaluation.json` names it.
+    #[serde(default = "average_precision")]
+    pub metric: String,
+    /// What varies; the grid is their product, in this order, the last one fastest.
+    #[serde(default)]
+    pub axes: Vec<AxisFile>,
+    /// The axis whose values stand side by side [default: the last].
+    #[serde(default)]
+    pub columns: Option<String>,
+    /// What all others are compared with.
+    #[serde(default)]
+    pub compare: Option<CompareFile>,
+    /// Scenes that are drawn for the sweep, in place of the recipe's data.
+    #[serde(default)]
+    pub scenes: Option<ScenesFile>,
+}
+
+fn average_precision() -> String {
+    "AP".into()
+}
+
+/// One thing that varies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AxisFile {
+    /// Its name.
+    pub name: String,
+    /// The key of the recipe that bare values are for.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// Whether, for all else being equal, only the value with the best mean is shown.
+    #[serde(default)]
+    pub choose: bool,
+    /// Bare values of `key`, or tables as [`ChoiceFile`].
+    pub values: Vec<toml::Value>,
+}
+
+/// A value of an axis that is more than a value of a key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChoiceFile {
+    /// Its name.
+    pub name: String,
+    /// `key=value`, changes of the recipe.
+    #[serde(default)]
+    pub set: Vec<String>,
+    /// Label noise that the training pictures get, drawn with the seed of the run.
+    #[serde(default)]
+    pub noise: Option<NoiseFile>,
+}
+
+/// Rates of label noise, each 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NoiseFile {
+    /// Objects that lose their label.
+    pub drop: f64,
+    /// Objects of another class.
+    pub flip: f64,
+    /// Objects whose box is moved.
+    pub shift: f64,
+    /// Boxes about nothing, for each object.
+    pub spawn: f64,
+    /// All four.
+    pub mix: Option<f64>,
+}
+
+impl NoiseFile {
+    /// Noise of these rates, drawn with a seed.
+    pub fn config(&self, seed: u64) -> NoiseConfig {
+        match self.mix {
+            Some(rate) => NoiseConfig::mixed(rate, seed),
+            None => {
+                let Self { drop, flip, shift, spawn, .. } = *self;
+                NoiseConfig { drop, flip, shift, spawn, confusion: None, seed }
+            }
+        }
+    }
+}
+
+/// One value of one axis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompareFile {
+    /// The axis.
+    pub axis: String,
+    /// Its value that all others are compared with, all else being equal.
+    pub with: String,
+}
+
+/// Scenes, as `ghm demo` draws them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScenesFile {
+    /// Pictures to learn from.
+    pub train: usize,
+    /// Pictures to measure on.
+    pub validation: usize,
+    /// Width and height in pixels.
+    pub side: u32,
+    /// Seed of the scenes; the seeds of the runs do not change them.
+    #[serde(default)]
+    pub seed: u64,
+}

@@ -1,0 +1,42 @@
+//! Grids of training runs: what is to be run, and what came out.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`file`] | a sweep as its file has it |
+//! | [`plan`] | the sweep checked: axes, cells, runs |
+//! | [`outcome`] | what came out of a run |
+//! | [`statistics`] | means, standard deviations, paired differences and their intervals |
+//! | [`results`] | outcomes by cell, the chosen ones, and how they differ |
+//! | [`table`] | results as Markdown, CSV and JSON |
+//!
+//! ```
+//! let sweep = ghm_sweep::Sweep::parse(
+//!     r#"
+//!     recipe = "demo.toml"
+//!     seeds = [0, 1, 2]
+//!
+//!     [[axes]]
+//!     name = "learning rate"
+//!     key = "optimiser.learning_rate"
+//!     values = [5e-4, 1e-3]
+//!     "#,
+//!     "sweep.toml".as_ref(),
+//! )?;
+//! assert_eq!(sweep.runs().len(), 6);
+//! assert_eq!(sweep.runs()[5].overrides, ["optimiser.learning_rate=0.001", "seed=2"]);
+//! # Ok::<(), ghm_sweep::SweepError>(())
+//! ```
+
+mod error;
+pub mod file;
+pub mod outcome;
+pub mod plan;
+pub mod results;
+pub mod statistics;
+pub mod table;
+
+pub use error::SweepError;
+pub use outcome::Outcome;
+pub use plan::{Axis, Cell, Choice, Run, Sweep};
+pub use results::{Difference, Results, Row};
+pub use statistics::{Interval, Spread};

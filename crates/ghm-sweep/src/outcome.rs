@@ -1,0 +1,46 @@
+//! What came out of a run.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What came out of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum Outcome {
+    /// It went to its end.
+    Finished {
+        /// What `evaluation.json` says, by its names; what could not be measured is left out.
+        numbers: BTreeMap<String, f64>,
+        /// Wall time of its updates and evaluations.
+        seconds: f64,
+    },
+    /// It did not.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// Of a run that did not go to its end; the reason becomes one line.
+    pub fn failed(reason: &str) -> Self {
+        Self::Failed { reason: reason.split_whitespace().collect::<Vec<_>>().join(" ") }
+    }
+
+    /// `finished` or `failed`.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::Finished { .. } => "finished",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// A number of a finished run.
+    pub fn number(&self, metric: &str) -> Option<f64> {
+        match self {
+            Self::Finished { numbers, .. } => numbers.get(metric).copied(),
+            Self::Failed { .. } => None,
+        }
+    }
+}

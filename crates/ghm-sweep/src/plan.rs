@@ -1,0 +1,230 @@
+//! The sweep checked: axes, cells, runs.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use ghm_data::SceneConfig;
+use serde::Deserialize;
+
+use crate::error::SweepError;
+use crate::file::{AxisFile, ChoiceFile, NoiseFile, SweepFile};
+
+/// What is to be run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sweep {
+    /// The recipe that every run starts from.
+    pub recipe: PathBuf,
+    /// The seeds that every cell is run with, at least one.
+    pub seeds: Vec<u64>,
+    /// `key=value`, changes of the recipe for all runs.
+    pub set: Vec<String>,
+    /// The number that is compared, as `evaluation.json` names it.
+    pub metric: String,
+    /// What varies.
+    pub axes: Vec<Axis>,
+    /// The axis whose values stand side by side; `None` without axes.
+    pub columns: Option<usize>,
+    /// The axis and its value that all others are compared with.
+    pub compare: Option<(usize, usize)>,
+    /// Scenes to draw in place of the recipe's data.
+    pub scenes: Option<SceneConfig>,
+}
+
+/// One thing that varies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// Its name.
+    pub name: String,
+    /// Whether only its best value is shown.
+    pub choose: bool,
+    /// Its values, at least one.
+    pub choices: Vec<Choice>,
+}
+
+/// One value of an axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// Its name.
+    pub name: String,
+    /// `key=value`, changes of the recipe.
+    pub set: Vec<String>,
+    /// Label noise that the training pictures get.
+    pub noise: Option<NoiseFile>,
+}
+
+/// A value of every axis.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cell(
+    /// Indices of the values, one for each axis.
+    pub Vec<usize>,
+);
+
+/// A run of a cell with one seed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// What is run.
+    pub cell: Cell,
+    /// With which seed.
+    pub seed: u64,
+    /// Its name in file names: small letters, digits, `.`, `-` and `_`.
+    pub slug: String,
+    /// `key=value`, changes of the recipe.
+    pub overrides: Vec<String>,
+    /// Label noise that the training pictures get.
+    pub noise: Option<NoiseFile>,
+}
+
+impl Sweep {
+    /// Reads a sweep's file.
+    ///
+    /// # Errors
+    /// [`SweepError`] for a file that cannot be read, and for the first thing that is wrong with it.
+    pub fn read(path: &Path) -> Result<Self, SweepError> {
+        let text = std::fs::read_to_string(path).map_err(|source| SweepError::Io { path: path.into(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads a sweep from the text of its file.
+    ///
+    /// # Errors
+    /// [`SweepError::Malformed`] for the first thing that is wrong with it.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, SweepError> {
+        let file: Result<SweepFile, String> = toml::from_str(text).map_err(|error| error.to_string());
+        file.and_then(|file| checked(file, path)).map_err(|reason| SweepError::Malformed { path: path.into(), reason })
+    }
+
+    /// Every combination of values, the last axis fastest.
+    pub fn cells(&self) -> Vec<Cell> {
+        let mut cells = vec![Cell(Vec::new())];
+        for axis in &self.axes {
+            let with = |cell: &Cell, choice: usize| Cell(cell.0.iter().copied().chain([choice]).collect());
+            cells = cells
+                .iter()
+                .flat_map(|cell| (0..axis.choices.len()).map(|c| with(cell, c)).collect::<Vec<_>>())
+                .collect();
+        }
+        cells
+    }
+
+    /// Every cell with every seed; seeds are outermost, so that a sweep that is cut short has whole grids.
+    pub fn runs(&self) -> Vec<Run> {
+        let cells = self.cells();
+        self.seeds.iter().flat_map(|seed| cells.iter().map(|cell| self.run(cell, *seed))).collect()
+    }
+
+    /// The names of a cell's values, one for each axis.
+    pub fn names(&self, cell: &Cell) -> Vec<&str> {
+        self.choices(cell).map(|choice| choice.name.as_str()).collect()
+    }
+
+    fn choices(&self, cell: &Cell) -> impl Iterator<Item = &Choice> {
+        self.axes.iter().zip(&cell.0).map(|(axis, choice)| &axis.choices[*choice])
+    }
+
+    fn run(&self, cell: &Cell, seed: u64) -> Run {
+        let mut overrides = self.set.clone();
+        overrides.extend(self.choices(cell).flat_map(|choice| choice.set.iter().cloned()));
+        overrides.push(format!("seed={seed}"));
+        let mut parts: Vec<String> = self.names(cell).into_iter().map(slug).collect();
+        parts.push(format!("seed-{seed}"));
+        let noise = self.choices(cell).find_map(|choice| choice.noise);
+        Run { cell: cell.clone(), seed, slug: parts.join("_"), overrides, noise }
+    }
+}
+
+/// Small letters, digits and `.`; all else becomes one `-`, and a sign `minus`.
+fn slug(name: &str) -> String {
+    let mut slug = String::from(if name.starts_with('-') { "minus" } else { "" });
+    for letter in name.chars().flat_map(char::to_lowercase) {
+        match letter {
+            'a'..='z' | '0'..='9' | '.' => slug.push(letter),
+            _ if slug.ends_with('-') => {}
+            _ => slug.push('-'),
+        }
+    }
+    slug.trim_matches('-').to_owned()
+}
+
+fn checked(file: SweepFile, path: &Path) -> Result<Sweep, String> {
+    if file.seeds.is_empty() {
+        return Err("seeds: give at least one".into());
+    }
+    distinct(file.seeds.iter().map(u64::to_string), "seeds")?;
+    let axes = file.axes.iter().map(axis).collect::<Result<Vec<_>, _>>()?;
+    distinct(axes.iter().map(|axis| axis.name.clone()), "axes")?;
+    let noisy: Vec<&Axis> =
+        axes.iter().filter(|axis| axis.choices.iter().any(|choice| choice.noise.is_some())).collect();
+    if let [first, second, ..] = noisy[..] {
+        return Err(format!("axes `{}` and `{}` both have noise; put it into one of them", first.name, second.name));
+    }
+    let named = |name: &str, key: &str| {
+        let place = axes.iter().position(|axis| axis.name == name);
+        place.ok_or_else(|| format!("{key}: there is no axis `{name}`"))
+    };
+    let shown = |place: &usize| !axes[*place].choose;
+    let columns = match &file.columns {
+        Some(name) => Some(named(name, "columns")?),
+        None => (0..axes.len()).rfind(shown),
+    };
+    let compare = match &file.compare {
+        Some(compare) => {
+            let axis = named(&compare.axis, "compare.axis")?;
+            let value = axes[axis].choices.iter().position(|choice| choice.name == compare.with);
+            let value =
+                value.ok_or_else(|| format!("compare.with: axis `{}` has no `{}`", compare.axis, compare.with))?;
+            Some((axis, value))
+        }
+        None => None,
+    };
+    if let Some(place) = columns.into_iter().chain(compare.map(|(axis, _)| axis)).find(|place| !shown(place)) {
+        return Err(format!("axis `{}` is chosen from, so it cannot be shown or compared too", axes[place].name));
+    }
+    let scenes = file.scenes.map(|scenes| SceneConfig {
+        width: scenes.side,
+        height: scenes.side,
+        train: scenes.train,
+        validation: scenes.validation,
+        seed: scenes.seed,
+        ..SceneConfig::default()
+    });
+    let recipe = path.parent().unwrap_or(Path::new("")).join(&file.recipe);
+    let sweep = Sweep { recipe, seeds: file.seeds, set: file.set, metric: file.metric, axes, columns, compare, scenes };
+    distinct(sweep.runs().into_iter().map(|run| run.slug), "names of runs, without what file names cannot have,")?;
+    Ok(sweep)
+}
+
+fn axis(file: &AxisFile) -> Result<Axis, String> {
+    let of = |reason: String| format!("axis `{}`: {reason}", file.name);
+    if file.values.is_empty() {
+        return Err(of("give it at least one value".into()));
+    }
+    let choice = |value: &toml::Value| match value {
+        toml::Value::Table(_) => {
+            let ChoiceFile { name, set, noise } =
+                ChoiceFile::deserialize(value.clone()).map_err(|e| e.message().to_owned())?;
+            if let Some(noise) = &noise {
+                noise.config(0).validate().map_err(|error| format!("`{name}`: {error}"))?;
+            }
+            Ok(Choice { name, set, noise })
+        }
+        bare => {
+            let key = file.key.as_ref().ok_or_else(|| format!("{bare} is a bare value, and no key says of what"))?;
+            let name = bare.as_str().map_or_else(|| bare.to_string(), str::to_owned);
+            Ok(Choice { name, set: vec![format!("{key}={bare}")], noise: None })
+        }
+    };
+    let choices = file.values.iter().map(choice).collect::<Result<Vec<_>, String>>().map_err(of)?;
+    distinct(choices.iter().map(|choice| choice.name.clone()), "values").map_err(of)?;
+    Ok(Axis { name: file.name.clone(), choose: file.choose, choices })
+}
+
+fn distinct(names: impl Iterator<Item = String>, what: &str) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    for name in names {
+        if seen.contains(&name) {
+            return Err(format!("{what}: `{name}` is there twice"));
+        }
+        seen.insert(name);
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! Outcomes by cell, the chosen ones, and how they differ.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::outcome::Outcome;
+use crate::plan::{Cell, Sweep};
+use crate::statistics::{Interval, Spread};
+
+/// What came out of each run that has ended, by cell and seed.
+pub type Outcomes = BTreeMap<(Cell, u64), Outcome>;
+
+/// What came out of a sweep.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Results<'a> {
+    /// The sweep.
+    pub sweep: &'a Sweep,
+    /// What came out of each run that has ended.
+    pub outcomes: &'a Outcomes,
+    /// One row for each combination of values of the axes that are not chosen from.
+    pub rows: Vec<Row>,
+    /// How rows differ from what they are compared with.
+    pub differences: Vec<Difference>,
+}
+
+/// What came out of a cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The cell; of axes that are chosen from, it has the value with the best mean.
+    pub cell: Cell,
+    /// The number that is compared, by seed.
+    pub by_seed: BTreeMap<u64, f64>,
+    /// Runs that failed.
+    pub failed: usize,
+}
+
+impl Row {
+    /// Mean and standard deviation of the number that is compared; `None` where no run has it.
+    pub fn spread(&self) -> Option<Spread> {
+        Spread::of(self.by_seed.values().copied())
+    }
+}
+
+/// How a row differs from another, seed by seed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Difference {
+    /// The row, as an index.
+    pub row: usize,
+    /// What it is compared with, as an index.
+    pub with: usize,
+    /// Its number less the other's, with each seed that both have.
+    pub by_seed: Vec<f64>,
+    /// Their mean and standard deviation.
+    pub spread: Spread,
+    /// Where the mean lies; `None` of one seed.
+    pub interval: Option<Interval>,
+}
+
+impl<'a> Results<'a> {
+    /// Of a sweep, from what came out of its runs so far.
+    pub fn new(sweep: &'a Sweep, outcomes: &'a Outcomes) -> Self {
+        let mut rows: Vec<Row> = Vec::new();
+        for cell in sweep.cells() {
+            let row = row(sweep, outcomes, cell);
+            match rows.iter_mut().find(|other| shown(sweep, &other.cell) == shown(sweep, &row.cell)) {
+                Some(other) if mean(&row) > mean(other) => *other = row,
+                Some(_) => {}
+                None => rows.push(row),
+            }
+        }
+        let differences = differences(sweep, &rows);
+        Self { sweep, outcomes, rows, differences }
+    }
+
+    /// The row of a combination of values, of which those of axes that are chosen from do not count.
+    pub fn row_of(&self, cell: &Cell) -> Option<usize> {
+        self.rows.iter().position(|row| shown(self.sweep, &row.cell) == shown(self.sweep, cell))
+    }
+}
+
+/// The values of the axes that are not chosen from.
+fn shown(sweep: &Sweep, cell: &Cell) -> Vec<usize> {
+    sweep.axes.iter().zip(&cell.0).filter(|(axis, _)| !axis.choose).map(|(_, choice)| *choice).collect()
+}
+
+fn mean(row: &Row) -> f64 {
+    row.spread().map_or(f64::NEG_INFINITY, |spread| spread.mean)
+}
+
+fn row(sweep: &Sweep, outcomes: &Outcomes, cell: Cell) -> Row {
+    let ended = || sweep.seeds.iter().filter_map(|seed| Some((*seed, outcomes.get(&(cell.clone(), *seed))?)));
+    let by_seed = ended().filter_map(|(seed, outcome)| Some((seed, outcome.number(&sweep.metric)?))).collect();
+    let failed = ended().filter(|(_, outcome)| matches!(outcome, Outcome::Failed { .. })).count();
+    Row { by_seed, failed, cell }
+}
+
+fn differences(sweep: &Sweep, rows: &[Row]) -> Vec<Difference> {
+    let Some((axis, value)) = sweep.compare else { return Vec::new() };
+    let compared = |(row, one): (usize, &Row)| {
+        if one.cell.0[axis] == value {
+            return None;
+        }
+        let mut other = one.cell.clone();
+        other.0[axis] = value;
+        let with = rows.iter().position(|row| shown(sweep, &row.cell) == shown(sweep, &other))?;
+        let pair = |(seed, number): (&u64, &f64)| Some(number - rows[with].by_seed.get(seed)?);
+        let by_seed: Vec<f64> = one.by_seed.iter().filter_map(pair).collect();
+        let spread = Spread::of(by_seed.iter().copied())?;
+        Some(Difference { row, with, interval: Interval::of(&by_seed, 0), by_seed, spread })
+    };
+    rows.iter().enumerate().filter_map(compared).collect()
+}

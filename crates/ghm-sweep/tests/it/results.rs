@@ -1,0 +1,68 @@
+//! From outcomes to rows and differences.
+
+use std::collections::BTreeMap;
+
+use ghm_sweep::results::Outcomes;
+use ghm_sweep::{Outcome, Results, Sweep};
+
+use crate::{FULL, parse};
+
+/// An AP that tells rate, noise, loss and seed apart: GHM-C is better by 0.1 under noise, and by 0.01 less than focal loss without; the
+/// higher rate is better for focal loss, the lower for GHM-C.
+fn ap(cell: &[usize], seed: u64) -> f64 {
+    let [rate, noise, loss] = cell else { panic!("three axes") };
+    let better = [[0.0, -0.01], [0.0, 0.1]][*noise][*loss];
+    let fit = if rate == loss { -0.05 } else { 0.0 };
+    0.5 - 0.2 * *noise as f64 + better + fit + 0.001 * seed as f64
+}
+
+pub fn outcomes(sweep: &Sweep) -> Outcomes {
+    let of = |run: ghm_sweep::Run| {
+        let numbers = BTreeMap::from([("AP".to_owned(), ap(&run.cell.0, run.seed))]);
+        ((run.cell, run.seed), Outcome::Finished { numbers, seconds: 60.0 })
+    };
+    sweep.runs().into_iter().map(of).collect()
+}
+
+#[test]
+fn of_an_axis_that_is_chosen_from_each_row_has_its_best_value() {
+    let sweep = parse(FULL).unwrap();
+    let outcomes = outcomes(&sweep);
+    let results = Results::new(&sweep, &outcomes);
+    let cells: Vec<&[usize]> = results.rows.iter().map(|row| row.cell.0.as_slice()).collect();
+    assert_eq!(cells, [[1, 0, 0], [0, 0, 1], [1, 1, 0], [0, 1, 1]]);
+    let spread = results.rows[3].spread().unwrap();
+    // 0.403 and 0.405.
+    assert!(
+        (spread.mean - 0.404).abs() < 1e-12
+            && (spread.standard_deviation.unwrap() - 0.002f64 / 2f64.sqrt()).abs() < 1e-12
+    );
+}
+
+#[test]
+fn rows_are_compared_seed_by_seed_with_all_else_equal() {
+    let sweep = parse(FULL).unwrap();
+    let mut outcomes = outcomes(&sweep);
+    let results = Results::new(&sweep, &outcomes);
+    let [clean, noisy] = &results.differences[..] else { panic!("{:?}", results.differences) };
+    assert_eq!(((clean.row, clean.with), (noisy.row, noisy.with)), ((1, 0), (3, 2)));
+    assert!(clean.by_seed.len() == 2 && clean.by_seed.iter().all(|difference| (difference + 0.01).abs() < 1e-12));
+    let interval = noisy.interval.unwrap();
+    assert!(interval.is_clear() && (interval.low - 0.1).abs() < 1e-12 && (interval.high - 0.1).abs() < 1e-12);
+
+    // A seed that only one of the two has does not count.
+    let failed = Outcome::Failed { reason: "out of memory".into() };
+    outcomes.insert((results.rows[2].cell.clone(), 5), failed);
+    let results = Results::new(&sweep, &outcomes);
+    assert_eq!((results.rows[2].failed, results.rows[2].by_seed.len()), (1, 1));
+    assert_eq!((results.differences[1].by_seed.len(), results.differences[1].interval), (1, None));
+}
+
+#[test]
+fn a_sweep_that_has_only_begun_has_rows_without_numbers() {
+    let sweep = parse(FULL).unwrap();
+    let outcomes = Outcomes::new();
+    let results = Results::new(&sweep, &outcomes);
+    assert!(results.rows.len() == 4 && results.rows.iter().all(|row| row.spread().is_none()));
+    assert!(results.differences.is_empty());
+}
