@@ -69,7 +69,7 @@ pub fn run(arguments: &AuditArguments) -> Result<ExitCode> {
     let shown = &suspects[..suspects.len().min(arguments.page)];
     let page = page::page(&of, &head, shown, &dataset)?;
     std::fs::create_dir_all(&out).with_context(|| format!("{}: cannot be made", out.display()))?;
-    replace_file(&out.join("audit.csv"), list::csv(&suspects).as_bytes())?;
+    replace_file(&out.join("audit.csv"), &list::csv(&suspects)?)?;
     replace_file(&out.join("audit.json"), (serde_json::to_string_pretty(&document)? + "\n").as_bytes())?;
     replace_file(&out.join("audit.html"), page.as_bytes())?;
     print(&if arguments.json {

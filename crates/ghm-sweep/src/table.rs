@@ -139,18 +139,18 @@ fn line(cells: &[String]) -> String {
 }
 
 /// A line a run, as RFC 4180 has it: its values, seed, state, numbers, seconds, reason.
-pub fn csv(results: &Results) -> String {
+///
+/// # Errors
+/// None that is known: it is written to memory.
+pub fn csv(results: &Results) -> Result<Vec<u8>, csv::Error> {
     let sweep = results.sweep;
-    let mut head: Vec<String> = sweep.axes.iter().map(|axis| axis.name.clone()).collect();
-    head.extend(["seed", "state"].map(str::to_owned));
-    head.extend(NUMBERS.map(str::to_owned));
-    head.extend(["seconds", "reason"].map(str::to_owned));
-    let mut lines = vec![record(&head)];
+    let axes = sweep.axes.iter().map(|axis| axis.name.as_str());
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(axes.chain(["seed", "state"]).chain(NUMBERS).chain(["seconds", "reason"]))?;
     for run in sweep.runs() {
-        let mut cells: Vec<String> = sweep.names(&run.cell).into_iter().map(str::to_owned).collect();
-        cells.push(run.seed.to_string());
         let outcome = results.outcomes.get(&(run.cell.clone(), run.seed));
-        cells.push(outcome.map_or("missing", Outcome::state).to_owned());
+        let mut cells: Vec<String> = sweep.names(&run.cell).into_iter().map(str::to_owned).collect();
+        cells.extend([run.seed.to_string(), outcome.map_or("missing", Outcome::state).to_owned()]);
         let number =
             |name: &str| outcome.and_then(|outcome| outcome.number(name)).map_or(String::new(), |n| n.to_string());
         cells.extend(NUMBERS.map(number));
@@ -159,17 +159,9 @@ pub fn csv(results: &Results) -> String {
             Some(Outcome::Failed { reason }) => [String::new(), reason.clone()],
             None => [String::new(), String::new()],
         });
-        lines.push(record(&cells));
+        writer.write_record(cells)?;
     }
-    lines.concat()
-}
-
-fn record(cells: &[String]) -> String {
-    let quoted = |cell: &String| match cell.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell.clone(),
-    };
-    cells.iter().map(quoted).collect::<Vec<_>>().join(",") + "\n"
+    writer.into_inner().map_err(|error| error.into_error().into())
 }
 
 /// Everything: the rows with their numbers, the differences, and each run.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::Result;
 use ghm_audit::{Kind, Summary, Suspect};
 
 use crate::table::{aligned, counted};
@@ -9,14 +10,37 @@ use crate::table::{aligned, counted};
 /// Lines printed of the list.
 const SHOWN: usize = 20;
 
-/// As RFC 4180 has it, a line a suspect.
-pub fn csv(suspects: &[Suspect]) -> String {
-    let head = "rank,kind,suspicion,image_id,file_name,annotation_id,class,x1,y1,x2,y2,suggested_class,class_certainty,suggested_x1,\
-                suggested_y1,suggested_x2,suggested_y2,duplicate_of,reason\n";
-    let line = |suspect: &Suspect| {
-        let corners =
-            |bbox: Option<[f32; 4]>| bbox.map_or([const { String::new() }; 4], |b| b.map(|edge| format!("{edge:.1}")));
-        let number = |id: Option<u64>| id.map_or(String::new(), |id| id.to_string());
+/// Columns of `audit.csv`.
+const HEAD: [&str; 19] = [
+    "rank",
+    "kind",
+    "suspicion",
+    "image_id",
+    "file_name",
+    "annotation_id",
+    "class",
+    "x1",
+    "y1",
+    "x2",
+    "y2",
+    "suggested_class",
+    "class_certainty",
+    "suggested_x1",
+    "suggested_y1",
+    "suggested_x2",
+    "suggested_y2",
+    "duplicate_of",
+    "reason",
+];
+
+/// A line a suspect, as RFC 4180 has it.
+pub fn csv(suspects: &[Suspect]) -> Result<Vec<u8>> {
+    let corners =
+        |bbox: Option<[f32; 4]>| bbox.map_or([const { String::new() }; 4], |b| b.map(|edge| format!("{edge:.1}")));
+    let number = |id: Option<u64>| id.map_or(String::new(), |id| id.to_string());
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(HEAD)?;
+    for suspect in suspects {
         let mut cells = vec![
             suspect.rank.to_string(),
             name(suspect.kind).replace(' ', "-"),
@@ -31,14 +55,9 @@ pub fn csv(suspects: &[Suspect]) -> String {
         cells.push(suspect.class_certainty.map_or(String::new(), |certainty| format!("{certainty:.4}")));
         cells.extend(corners(suspect.suggested_bbox));
         cells.extend([number(suspect.duplicate_of), suspect.reason.clone()]);
-        cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\n"
-    };
-    head.to_owned() + &suspects.iter().map(line).collect::<String>()
-}
-
-/// A cell as RFC 4180 has it.
-fn quoted(cell: &str) -> String {
-    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
+        writer.write_record(cells)?;
+    }
+    Ok(writer.into_inner()?)
 }
 
 /// A kind in words.

@@ -113,7 +113,7 @@ impl Folder {
 
     /// Writes what has come out so far.
     pub fn write_tables(&self, results: &Results) -> Result<()> {
-        replace_file(&self.root.join("sweep.csv"), table::csv(results).as_bytes())?;
+        replace_file(&self.root.join("sweep.csv"), &table::csv(results)?)?;
         replace_file(&self.root.join("sweep.json"), serde_json::to_string_pretty(&table::json(results))?.as_bytes())?;
         Ok(replace_file(&self.root.join("sweep.md"), table::markdown(results).as_bytes())?)
     }

@@ -44,7 +44,7 @@ fn the_csv_has_a_line_for_every_run_and_quotes_what_has_to_be() {
     let runs = sweep.runs();
     outcomes.insert((runs[0].cell.clone(), runs[0].seed), Outcome::Failed { reason: "a \"bad\" day".into() });
     outcomes.remove(&(runs[1].cell.clone(), runs[1].seed));
-    let csv = table::csv(&Results::new(&sweep, &outcomes));
+    let csv = String::from_utf8(table::csv(&Results::new(&sweep, &outcomes)).unwrap()).unwrap();
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines.len(), 1 + runs.len());
     assert_eq!(lines[0], "rate,noise,loss,seed,state,AP,AP50,AP75,AP_small,AP_medium,AP_large,seconds,reason");
