@@ -15,7 +15,6 @@
 //! | spurious box | `(1 - l) * mean of 1 - min(1, t / T_s)`, with the suspicion `l` of a loose box, 0 of detections | 0.36 | 0.075 |
 //! | missing box | `mean of s / B`, with its score `s` and the median `B` of labels' best scores | 0.95; 0.7 of detections | 0.15 |
 //! | duplicate | IoU of two labels of one class, for the less sure one | 0.75 | 0.05 |
-//!
 //! | the class of a wrong class | share of the suggested class in the sum of scores of all other classes that were seen | 0.68 | 0.08 |
 //! | the class of a missing box | the same of all classes | 0.36 | 0.06 |
 //!

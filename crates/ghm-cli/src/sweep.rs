@@ -2,59 +2,69 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use ghm_sweep::results::Outcomes;
 use ghm_sweep::{Outcome, Results, Run, Sweep, table};
+use ghm_train::open_device;
 
 use crate::arguments::SweepArguments;
 use crate::interrupt::{self, STOPPED};
 use crate::output::print;
 
 use folder::Folder;
-use worker::{Ended, Worker};
+use worker::Worker;
 
 mod data;
 mod folder;
 mod worker;
 
+/// The exit code where runs failed.
+const FINDINGS: u8 = 1;
+
 /// Runs the verb.
 pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
     let sweep = Sweep::read(&arguments.sweep)?;
-    let text = std::fs::read_to_string(&sweep.recipe)
+    let recipe = std::fs::read_to_string(&sweep.recipe)
         .with_context(|| format!("{}: the sweep's recipe cannot be read", sweep.recipe.display()))?;
+    for device in &arguments.device {
+        open_device(device)?;
+    }
     let out = arguments
         .out
         .clone()
         .unwrap_or_else(|| Path::new("runs").join(arguments.sweep.file_stem().unwrap_or(arguments.sweep.as_os_str())));
-    let folder = Folder::open(&out, &sweep, &text)?;
-    let mut outcomes = folder.outcomes(&sweep, arguments.again)?;
+    let folder = Folder::open(&out)?;
+    let resolve = |run: &Run| {
+        let clean = worker::clean(run, &sweep, &recipe, &folder)?;
+        worker::with_noise(run, clean, &folder)
+    };
+    let mut outcomes = folder.outcomes(&sweep, arguments.again, resolve)?;
     let left: Vec<Run> =
         sweep.runs().into_iter().filter(|run| !outcomes.contains_key(&(run.cell.clone(), run.seed))).collect();
-    let scenes = data::scenes(&sweep, &folder)?;
     eprintln!("{}: {} of {} runs are done", out.display(), outcomes.len(), outcomes.len() + left.len());
-    let stopped = work(arguments, &sweep, &folder, scenes.as_deref(), left, &mut outcomes)?;
+    let whole = work(arguments, (&sweep, &recipe), &folder, &left, &mut outcomes)?;
     let results = Results::new(&sweep, &outcomes);
     folder.write_tables(&results)?;
-    if stopped {
+    if !whole {
         eprintln!("stopped; the same command goes on from here");
         return Ok(ExitCode::from(STOPPED));
     }
     print(table::markdown(&results).trim_end())?;
     eprintln!("tables: {}", folder.tables());
-    Ok(ExitCode::SUCCESS)
+    let failed = outcomes.values().any(|outcome| matches!(outcome, Outcome::Failed { .. }));
+    Ok(if failed { ExitCode::from(FINDINGS) } else { ExitCode::SUCCESS })
 }
 
-/// Has all runs that are left done, several at a time; whether it was stopped before the end.
+/// Has all runs that are left done, several at a time; whether all were.
 fn work(
     arguments: &SweepArguments,
-    sweep: &Sweep,
+    (sweep, recipe): (&Sweep, &str),
     folder: &Folder,
-    scenes: Option<&Path>,
-    left: Vec<Run>,
+    left: &[Run],
     outcomes: &mut Outcomes,
 ) -> Result<bool> {
     let stop = interrupt::flag()?;
@@ -62,29 +72,33 @@ fn work(
     if jobs == 0 {
         bail!("--jobs 0: at least one run has to go on at a time");
     }
-    let (next, broken) = (AtomicUsize::new(0), AtomicBool::new(false));
+    // Raised by Ctrl-C, by a job that cannot go on, and by one whose run somebody has stopped.
+    let (next, halted) = (AtomicUsize::new(0), AtomicBool::new(false));
     let progress = Mutex::new(Progress { outcomes, begun: Instant::now(), done: 0, left: left.len() });
     let of_job = |job: usize| -> Result<()> {
         let device = &arguments.device[job % arguments.device.len()];
-        let worker = Worker { folder, scenes, device, jobs, stop };
-        while !stop.load(Ordering::SeqCst) && !broken.load(Ordering::SeqCst) {
+        let worker = Worker { sweep, recipe, folder, device, jobs, stop };
+        while !stop.load(Ordering::SeqCst) && !halted.load(Ordering::SeqCst) {
             let Some(run) = left.get(next.fetch_add(1, Ordering::SeqCst)) else { break };
-            let Ended::Out(outcome) = worker.run(run)? else { break };
-            folder.save(run, &outcome)?;
-            let mut progress = progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let Some(outcome) = worker.run(run)? else {
+                halted.store(true, Ordering::SeqCst);
+                break;
+            };
+            let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
             progress.add(sweep, run, outcome);
             folder.write_tables(&Results::new(sweep, progress.outcomes))?;
         }
         Ok(())
     };
-    let of_job = |job: usize| of_job(job).inspect_err(|_| broken.store(true, Ordering::SeqCst));
+    let of_job = |job: usize| of_job(job).inspect_err(|_| halted.store(true, Ordering::SeqCst));
+    let of_job = &of_job;
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..jobs).map(|job| scope.spawn(move || of_job(job))).collect();
         let ended =
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         ended.collect::<Vec<_>>().into_iter().collect::<Result<()>>()
     })?;
-    Ok(stop.load(Ordering::SeqCst))
+    Ok(progress.into_inner().unwrap_or_else(PoisonError::into_inner).done == left.len())
 }
 
 /// What has been done so far.

@@ -84,15 +84,20 @@ pub struct NoiseFile {
 }
 
 impl NoiseFile {
-    /// Noise of these rates, drawn with a seed.
-    pub fn config(&self, seed: u64) -> NoiseConfig {
-        match self.mix {
-            Some(rate) => NoiseConfig::mixed(rate, seed),
-            None => {
-                let Self { drop, flip, shift, spawn, .. } = *self;
-                NoiseConfig { drop, flip, shift, spawn, confusion: None, seed }
-            }
-        }
+    /// Noise of these rates; `None` where all are 0.
+    ///
+    /// # Errors
+    /// For a rate that is none, and for others beside `mix`.
+    pub fn config(&self) -> Result<Option<NoiseConfig>, String> {
+        let Self { drop, flip, shift, spawn, mix } = *self;
+        let single = NoiseConfig { drop, flip, shift, spawn, ..NoiseConfig::default() };
+        let config = match mix {
+            Some(_) if single != NoiseConfig::default() => return Err("mix is all four; give it alone".into()),
+            Some(rate) => NoiseConfig::mixed(rate, 0),
+            None => single,
+        };
+        config.validate().map_err(|error| error.to_string())?;
+        Ok((config != NoiseConfig::default()).then_some(config))
     }
 }
 

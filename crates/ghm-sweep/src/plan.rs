@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use ghm_data::SceneConfig;
+use ghm_data::{NoiseConfig, SceneConfig};
 use serde::Deserialize;
 
 use crate::error::SweepError;
-use crate::file::{AxisFile, ChoiceFile, NoiseFile, SweepFile};
+use crate::file::{AxisFile, ChoiceFile, SweepFile};
+use crate::outcome::NUMBERS;
 
 /// What is to be run.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,8 +49,8 @@ pub struct Choice {
     pub name: String,
     /// `key=value`, changes of the recipe.
     pub set: Vec<String>,
-    /// Label noise that the training pictures get.
-    pub noise: Option<NoiseFile>,
+    /// Label noise that the training pictures get, its seed still open.
+    pub noise: Option<NoiseConfig>,
 }
 
 /// A value of every axis.
@@ -71,7 +72,7 @@ pub struct Run {
     /// `key=value`, changes of the recipe.
     pub overrides: Vec<String>,
     /// Label noise that the training pictures get.
-    pub noise: Option<NoiseFile>,
+    pub noise: Option<NoiseConfig>,
 }
 
 impl Sweep {
@@ -127,7 +128,8 @@ impl Sweep {
         overrides.push(format!("seed={seed}"));
         let mut parts: Vec<String> = self.names(cell).into_iter().map(slug).collect();
         parts.push(format!("seed-{seed}"));
-        let noise = self.choices(cell).find_map(|choice| choice.noise);
+        let noise =
+            self.choices(cell).find_map(|choice| choice.noise.clone()).map(|noise| NoiseConfig { seed, ..noise });
         Run { cell: cell.clone(), seed, slug: parts.join("_"), overrides, noise }
     }
 }
@@ -148,6 +150,9 @@ fn slug(name: &str) -> String {
 fn checked(file: SweepFile, path: &Path) -> Result<Sweep, String> {
     if file.seeds.is_empty() {
         return Err("seeds: give at least one".into());
+    }
+    if !NUMBERS.contains(&file.metric.as_str()) {
+        return Err(format!("metric: `{}` is none of {}", file.metric, NUMBERS.join(", ")));
     }
     distinct(file.seeds.iter().map(u64::to_string), "seeds")?;
     let axes = file.axes.iter().map(axis).collect::<Result<Vec<_>, _>>()?;
@@ -202,10 +207,8 @@ fn axis(file: &AxisFile) -> Result<Axis, String> {
         toml::Value::Table(_) => {
             let ChoiceFile { name, set, noise } =
                 ChoiceFile::deserialize(value.clone()).map_err(|e| e.message().to_owned())?;
-            if let Some(noise) = &noise {
-                noise.config(0).validate().map_err(|error| format!("`{name}`: {error}"))?;
-            }
-            Ok(Choice { name, set, noise })
+            let noise = noise.map(|noise| noise.config().map_err(|error| format!("`{name}`: {error}"))).transpose()?;
+            Ok(Choice { name, set, noise: noise.flatten() })
         }
         bare => {
             let key = file.key.as_ref().ok_or_else(|| format!("{bare} is a bare value, and no key says of what"))?;

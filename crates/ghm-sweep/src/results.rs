@@ -64,7 +64,7 @@ impl<'a> Results<'a> {
         for cell in sweep.cells() {
             let row = row(sweep, outcomes, cell);
             match rows.iter_mut().find(|other| shown(sweep, &other.cell) == shown(sweep, &row.cell)) {
-                Some(other) if mean(&row) > mean(other) => *other = row,
+                Some(other) if merit(&row) > merit(other) => *other = row,
                 Some(_) => {}
                 None => rows.push(row),
             }
@@ -84,8 +84,9 @@ fn shown(sweep: &Sweep, cell: &Cell) -> Vec<usize> {
     sweep.axes.iter().zip(&cell.0).filter(|(axis, _)| !axis.choose).map(|(_, choice)| *choice).collect()
 }
 
-fn mean(row: &Row) -> f64 {
-    row.spread().map_or(f64::NEG_INFINITY, |spread| spread.mean)
+/// By which one value is chosen before another: one with which more runs have the number, and of equals the better mean.
+fn merit(row: &Row) -> (usize, f64) {
+    row.spread().map_or((0, f64::NEG_INFINITY), |spread| (spread.count, spread.mean))
 }
 
 fn row(sweep: &Sweep, outcomes: &Outcomes, cell: Cell) -> Row {

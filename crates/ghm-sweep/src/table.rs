@@ -2,13 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::outcome::Outcome;
+use crate::outcome::{NUMBERS, Outcome};
 use crate::plan::Cell;
 use crate::results::{Difference, Results, Row};
 use crate::statistics::{Interval, Spread};
-
-/// Numbers in the CSV, as `evaluation.json` names them.
-const NUMBERS: [&str; 6] = ["AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"];
 
 /// What came out, for people: means and standard deviations, differences, and what failed.
 pub fn markdown(results: &Results) -> String {
@@ -97,7 +94,7 @@ fn differences(results: &Results) -> String {
     let sweep = results.sweep;
     let Some((axis, value)) = sweep.compare else { return String::new() };
     let mut head: Vec<String> = sweep.axes.iter().filter(|axis| !axis.choose).map(|axis| axis.name.clone()).collect();
-    head.extend(["difference", "95% interval", "seeds"].map(str::to_owned));
+    head.extend(["difference", "bootstrap interval", "seeds"].map(str::to_owned));
     let mut lines = vec![line(&head), line(&vec!["---".to_owned(); head.len()])];
     for difference in &results.differences {
         let names = sweep.names(&results.rows[difference.row].cell).into_iter().zip(&sweep.axes);
@@ -126,7 +123,9 @@ fn interval(interval: &Interval) -> String {
 fn failures(results: &Results) -> String {
     let line = |((cell, seed), outcome): (&(Cell, u64), &Outcome)| match outcome {
         Outcome::Failed { reason } => {
-            Some(format!("- {}, seed {seed}: {reason}\n", results.sweep.names(cell).join(", ")))
+            let seed = format!("seed {seed}");
+            let names = results.sweep.names(cell).into_iter().chain([seed.as_str()]).collect::<Vec<_>>().join(", ");
+            Some(format!("- {names}: {reason}\n"))
         }
         Outcome::Finished { .. } => None,
     };

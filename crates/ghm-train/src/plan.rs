@@ -143,8 +143,8 @@ pub fn pipeline(recipe: &Recipe, augment: Option<AugmentConfig>) -> Pipeline {
 
 /// Threads and queue of a loader that hands pixels over in a form.
 pub fn loader(recipe: &Recipe, form: PixelForm) -> LoaderConfig {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = if recipe.data.threads == 0 { cores() } else { recipe.data.threads };
+    // As many as compute, which RAYON_NUM_THREADS may have limited.
+    let threads = if recipe.data.threads == 0 { rayon::current_num_threads() } else { recipe.data.threads };
     LoaderConfig { threads, queue: QUEUE, cache: recipe.data.cache_mb.saturating_mul(1_000_000), form }
 }
 

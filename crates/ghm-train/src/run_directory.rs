@@ -32,7 +32,11 @@ impl RunDirectory {
 
     /// Refuses a path at which there is anything but an empty folder, or one that a run was killed in before it began.
     pub fn expect_free(root: &Path) -> Result<(), TrainError> {
-        let begun = |path: &Path| (path.ends_with("checkpoints") && is_empty(path)) || path.ends_with("recipe.partial");
+        let begun = |path: &Path| {
+            (path.ends_with("checkpoints") && is_empty(path))
+                || path.ends_with("recipe.partial")
+                || path.ends_with("findings.txt")
+        };
         let occupied = fs::read_dir(root).is_ok_and(|entries| entries.flatten().any(|entry| !begun(&entry.path())));
         if occupied || root.is_file() { Err(TrainError::Exists(root.to_owned())) } else { Ok(()) }
     }
@@ -146,11 +150,6 @@ impl RunDirectory {
             logs.epoch_line(EpochRecord::HEADER)?;
         }
         Ok(logs)
-    }
-
-    /// Whether a process, maybe this one, trains there now.
-    pub fn is_busy(&self) -> bool {
-        self.lock().is_err()
     }
 
     /// Locks the recipe, the one file that no session replaces; where the file system has no locks, nothing is locked.

@@ -1,55 +1,62 @@
 //! The data sets of a sweep: scenes drawn for it, and labels made wrong.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::Result;
-use ghm_data::{Pictures, write_scenes};
-use ghm_sweep::file::NoiseFile;
+use anyhow::{Context, Result};
+use ghm_data::{NoiseConfig, Pictures, write_scenes};
 use ghm_sweep::{Run, Sweep};
 use ghm_train::Recipe;
+use sha2::{Digest, Sha256};
 
 use super::folder::{Folder, make_parent};
 use crate::corrupt;
 
-/// Held while a data set is made.
+/// Held while a data set is made: two runs may want the same.
 static MAKING: Mutex<()> = Mutex::new(());
 
-/// Draws the sweep's scenes, once; `None` where it has none.
-pub fn scenes(sweep: &Sweep, folder: &Folder) -> Result<Option<PathBuf>> {
-    let Some(config) = &sweep.scenes else { return Ok(None) };
-    let of = format!("scenes-{}-{}-{}-seed-{}", config.train, config.validation, config.width, config.seed);
-    let out = folder.data(&of);
-    if !out.exists() {
-        make_parent(&out)?;
-        write_scenes(config, &out)?;
-    }
-    Ok(Some(out))
+/// Where the sweep's scenes lie; `None` where it has none.
+pub fn scenes(sweep: &Sweep, folder: &Folder) -> Option<PathBuf> {
+    let config = sweep.scenes.as_ref()?;
+    let (train, validation, side) = (config.train, config.validation, config.width);
+    Some(folder.data(&format!("scenes-{train}-{validation}-{side}-seed-{}", config.seed)))
 }
 
-/// The data set that a run is trained on: as it is, or with the run's noise in its training labels, which is drawn once for all runs
-/// with the same.
-pub fn of_run(run: &Run, recipe: &Recipe, folder: &Folder) -> Result<PathBuf> {
-    let clean = &recipe.data.root;
-    let Some(noise) = run.noise.filter(|noise| *noise != NoiseFile::default()) else { return Ok(clean.clone()) };
-    let out = folder.data(&format!("{}-seed-{}", name(&noise), run.seed));
-    // Two runs may want the same.
+/// Where the data set of a run lies whose recipe names a clean one.
+pub fn of_run(run: &Run, clean: &Recipe, folder: &Folder) -> Result<PathBuf> {
+    let Some(noise) = &run.noise else { return Ok(clean.data.root.clone()) };
+    let root = std::path::absolute(&clean.data.root)?;
+    let source = Sha256::digest(format!("{}\n{:?}", root.display(), clean.data.train));
+    let source: String = source.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let NoiseConfig { drop, flip, shift, spawn, seed, .. } = noise;
+    Ok(folder.data(&format!("{source}-drop-{drop}-flip-{flip}-shift-{shift}-spawn-{spawn}-seed-{seed}")))
+}
+
+/// Makes what a run is trained on, where it is not there yet.
+pub fn make(run: &Run, clean: &Recipe, sweep: &Sweep, folder: &Folder) -> Result<()> {
     let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    if !out.exists() {
-        make_parent(&out)?;
-        corrupt::write(clean, recipe.data.train.as_deref(), &noise.config(run.seed), &out, Pictures::Linked)?;
+    if let (Some(config), Some(out)) = (&sweep.scenes, scenes(sweep, folder))
+        && out == clean.data.root
+    {
+        once(&out, |partial| write_scenes(config, partial).map(|_| ()).map_err(Into::into))?;
     }
-    Ok(out)
+    let Some(noise) = &run.noise else { return Ok(()) };
+    once(&of_run(run, clean, folder)?, |partial| {
+        corrupt::write(&clean.data.root, clean.data.train.as_deref(), noise, partial, Pictures::Linked).map(|_| ())
+    })
 }
 
-fn name(noise: &NoiseFile) -> String {
-    let NoiseFile { drop, flip, shift, spawn, mix } = *noise;
-    let rates = [("mix", mix.unwrap_or(0.0)), ("drop", drop), ("flip", flip), ("shift", shift), ("spawn", spawn)];
-    let named = rates.iter().filter(|(_, rate)| *rate > 0.0).map(|(name, rate)| format!("{name}-{rate}"));
-    named.collect::<Vec<_>>().join("-")
-}
-
-/// `key=value` for a data set.
-pub fn override_for(root: &Path) -> String {
-    format!("data.root={}", toml::Value::String(root.to_string_lossy().into_owned()))
+/// Has a folder written beside its place, so that one that is there is whole. What a process left half written is removed first.
+fn once(out: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    if out.exists() {
+        return Ok(());
+    }
+    make_parent(out)?;
+    let partial = out.with_file_name(format!("{}.partial", out.file_name().unwrap_or_default().to_string_lossy()));
+    if partial.exists() {
+        fs::remove_dir_all(&partial).with_context(|| format!("{}: cannot be removed", partial.display()))?;
+    }
+    write(&partial)?;
+    fs::rename(&partial, out).with_context(|| format!("{}: cannot be put in its place", out.display()))
 }

@@ -1,17 +1,16 @@
-//! The folder of a sweep: what was to be run, what came out, the tables.
+//! The folder of a sweep: what is run, what came out, the tables.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use ghm_sweep::file::NoiseFile;
 use ghm_sweep::results::Outcomes;
 use ghm_sweep::{Outcome, Results, Run, Sweep, table};
-use ghm_train::replace_file;
+use ghm_train::{Recipe, RunDirectory, replace_file};
 use serde::{Deserialize, Serialize};
 
-/// The recipe that every run started from, as it was then.
-const RECIPE: &str = "recipe.toml";
+/// The file by which the folder of a sweep is known, and which is locked while a process is at it.
+const MARK: &str = "sweep.lock";
 
 /// A sweep's folder, which no other process has meanwhile.
 pub struct Folder {
@@ -20,44 +19,32 @@ pub struct Folder {
     _lock: Option<File>,
 }
 
-/// What came out of a run, and of what.
+/// What is run, and what came out of it, if it has ended.
 #[derive(Deserialize, Serialize)]
-struct Saved {
-    overrides: Vec<String>,
-    noise: Option<NoiseFile>,
-    outcome: Outcome,
+struct Kept {
+    /// The recipe as resolved, data and seed included; `None` where it could not be.
+    recipe: Option<String>,
+    outcome: Option<Outcome>,
 }
 
 impl Folder {
-    /// A new folder, or that of the same sweep.
-    pub fn open(root: &Path, sweep: &Sweep, recipe: &str) -> Result<Self> {
-        let kept = root.join(RECIPE);
-        if root.is_dir() && !kept.is_file() && fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some()) {
+    /// A new folder, or that of a sweep.
+    pub fn open(root: &Path) -> Result<Self> {
+        let mark = root.join(MARK);
+        if !mark.exists() && fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some()) {
             bail!("{}: exists already and is no sweep's; give another --out", root.display());
         }
         fs::create_dir_all(root).with_context(|| format!("{}: cannot be made", root.display()))?;
-        match fs::read_to_string(&kept) {
-            Ok(before) if before != recipe => bail!(
-                "{}: is of another recipe than {} is now; give another --out, or remove it",
-                root.display(),
-                sweep.recipe.display()
-            ),
-            Ok(_) => {}
-            Err(_) => replace_file(&kept, recipe.as_bytes())?,
-        }
-        let lock = match File::open(&kept).map(|file| file.try_lock().map(|()| file)) {
-            Ok(Err(TryLockError::WouldBlock)) => {
+        let file = OpenOptions::new().create(true).append(true).open(&mark);
+        let file = file.with_context(|| format!("{}: cannot be opened for writing", mark.display()))?;
+        let lock = match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
                 bail!("{}: another process is at this sweep; wait for its end, or stop it first", root.display())
             }
-            Ok(Ok(file)) => Some(file),
-            _ => None,
+            Ok(()) => Some(file),
+            Err(TryLockError::Error(_)) => None,
         };
         Ok(Self { root: root.to_owned(), _lock: lock })
-    }
-
-    /// The recipe that every run starts from.
-    pub fn recipe(&self) -> PathBuf {
-        self.root.join(RECIPE)
     }
 
     /// A data set that was made for the sweep.
@@ -75,40 +62,60 @@ impl Folder {
         self.root.join("logs").join(format!("{}.log", run.slug))
     }
 
+    /// A run's recipe as resolved.
+    pub fn recipe(&self, run: &Run) -> PathBuf {
+        self.root.join("recipes").join(format!("{}.toml", run.slug))
+    }
+
     fn outcome(&self, run: &Run) -> PathBuf {
         self.root.join("outcomes").join(format!("{}.json", run.slug))
     }
 
-    /// What came out of those runs that have ended; of failed ones nothing, if they are to be run again or are others now.
-    pub fn outcomes(&self, sweep: &Sweep, again: bool) -> Result<Outcomes> {
+    /// What came out of those runs that have ended; of failed ones nothing, if they are to be run again or could not begin.
+    ///
+    /// # Errors
+    /// For a run that has begun by another recipe than it has now.
+    pub fn outcomes(&self, sweep: &Sweep, again: bool, resolve: impl Fn(&Run) -> Result<Recipe>) -> Result<Outcomes> {
         let mut outcomes = Outcomes::new();
         for run in sweep.runs() {
             let path = self.outcome(&run);
             let Ok(text) = fs::read_to_string(&path) else { continue };
-            let saved: Saved =
+            let kept: Kept =
                 serde_json::from_str(&text).with_context(|| format!("{}: is damaged; remove it", path.display()))?;
-            let same = saved.overrides == run.overrides && saved.noise == run.noise;
-            match saved.outcome {
-                Outcome::Failed { .. } if again || !same => {}
-                Outcome::Finished { .. } if !same => bail!(
-                    "{}: was run with other settings than the sweep has now; remove it and {}, or give another --out",
-                    self.run(&run).display(),
-                    path.display()
-                ),
-                outcome => {
+            let Some(before) = kept.recipe else { continue };
+            let now = resolve(&run).and_then(|recipe| Ok(recipe.to_toml()?)).ok();
+            if now.as_ref() != Some(&before) {
+                if RunDirectory::expect_free(&self.run(&run)).is_err() {
+                    bail!(
+                        "{}: has begun by other settings than the sweep has now; put those back, or remove this folder, or give another --out",
+                        self.run(&run).display()
+                    );
+                }
+                continue;
+            }
+            match kept.outcome {
+                Some(Outcome::Failed { .. }) if again => {}
+                Some(outcome) => {
                     outcomes.insert((run.cell, run.seed), outcome);
                 }
+                None => {}
             }
         }
         Ok(outcomes)
     }
 
-    /// Keeps what came out of a run.
-    pub fn save(&self, run: &Run, outcome: &Outcome) -> Result<()> {
-        let saved = Saved { overrides: run.overrides.clone(), noise: run.noise, outcome: outcome.clone() };
+    /// Keeps by which recipe a run is going to be run, or could not be, and what came out of it.
+    pub fn keep(&self, run: &Run, recipe: Option<&Recipe>, outcome: Option<&Outcome>) -> Result<()> {
+        let recipe = recipe.map(Recipe::to_toml).transpose()?;
+        if let Some(text) = &recipe {
+            let path = self.recipe(run);
+            make_parent(&path)?;
+            replace_file(&path, text.as_bytes())?;
+        }
         let path = self.outcome(run);
         make_parent(&path)?;
-        Ok(replace_file(&path, serde_json::to_string_pretty(&saved)?.as_bytes())?)
+        let kept = Kept { recipe, outcome: outcome.cloned() };
+        Ok(replace_file(&path, serde_json::to_string_pretty(&kept)?.as_bytes())?)
     }
 
     /// Writes what has come out so far.

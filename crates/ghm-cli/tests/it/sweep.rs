@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Workplace, text};
+use crate::support::{Workplace, contents, text};
 
 const SWEEP: &str = r#"
 recipe = "recipe.toml"
@@ -32,12 +32,35 @@ fn workplace(sweep: &str) -> Workplace {
 /// The lines of a sweep's CSV without the seconds.
 fn lines(place: &Workplace, out: &str) -> Vec<Vec<String>> {
     let text = std::fs::read_to_string(place.path(out).join("sweep.csv")).unwrap();
-    let without_seconds = |line: &str| {
+    let seconds = text.lines().next().unwrap().split(',').position(|name| name == "seconds").unwrap();
+    let without = |line: &str| {
         let mut cells: Vec<String> = line.split(',').map(str::to_owned).collect();
-        cells.remove(10);
+        cells.remove(seconds);
         cells
     };
-    text.lines().map(without_seconds).collect()
+    text.lines().map(without).collect()
+}
+
+/// Starts a sweep and kills it as soon as `so_far` says so.
+fn kill_when(place: &Workplace, out: &str, so_far: impl Fn() -> bool) {
+    let mut command = place.command(&["sweep", "sweep.toml", "--out", out]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while !so_far() && begun.elapsed() < Duration::from_secs(300) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Updates of all runs together.
+fn updates(place: &Workplace, out: &str) -> usize {
+    let Ok(runs) = std::fs::read_dir(place.path(out).join("runs")) else { return 0 };
+    let of = |run: std::fs::DirEntry| {
+        std::fs::read_to_string(run.path().join("metrics.jsonl")).map_or(0, |text| text.lines().count())
+    };
+    runs.map(|run| of(run.unwrap())).sum()
 }
 
 #[test]
@@ -50,68 +73,81 @@ fn a_sweep_that_is_killed_three_times_ends_with_the_table_of_one_that_was_not() 
         assert!(said.contains(part), "{said}");
     }
 
-    for kills in 1..=3 {
-        let mut command = place.command(&["sweep", "sweep.toml", "--out", "killed"]);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let done = || std::fs::read_dir(place.path("killed/outcomes")).map_or(0, |outcomes| outcomes.count());
-        // In the middle of the run after next.
-        let (before, begun) = (done(), Instant::now());
-        while done() < before + 2 && begun.elapsed() < Duration::from_secs(300) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        std::thread::sleep(Duration::from_millis(300 * kills));
-        assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(done() >= before + 2);
+    // A run has ten updates: in the first, the third and the sixth of them.
+    for enough in [3, 27, 54] {
+        kill_when(&place, "killed", || updates(&place, "killed") >= enough);
+        // What an earlier process had left half drawn does not matter.
+        let half = place.path("killed/data/scenes-10-3-64-seed-0.partial");
+        std::fs::create_dir_all(half.join("images")).unwrap();
     }
-    // It goes on with what it has, and the process of the last run that was killed has to save its state first.
+    // The processes of the runs that were killed may still have to save their state.
     let again = place.ghm(&["sweep", "sweep.toml", "--out", "killed"]);
     assert!(again.status.success(), "{}", text(&again.stderr));
-    assert!(text(&again.stderr).contains("killed: 6 of 8 runs are done"), "{}", text(&again.stderr));
+    assert!(text(&again.stderr).contains("killed: 5 of 8 runs are done"), "{}", text(&again.stderr));
     assert_eq!(text(&again.stdout), said);
     assert_eq!(lines(&place, "killed"), expected);
 
     // Nothing is run twice.
-    let stamp =
-        |run: &str| std::fs::metadata(place.path("whole/runs").join(run).join("metrics.jsonl")).unwrap().modified();
-    let before = stamp("clean_focal_seed-0").unwrap();
+    let before = contents(&place.path("whole/runs"));
     assert_eq!(place.done(&["sweep", "sweep.toml", "--out", "whole"]), said);
-    assert_eq!(stamp("clean_focal_seed-0").unwrap(), before);
+    assert!(contents(&place.path("whole/runs")) == before);
+}
+
+#[test]
+fn a_run_that_has_begun_is_not_gone_on_with_by_other_settings() {
+    let place = workplace(SWEEP);
+    kill_when(&place, "out", || updates(&place, "out") >= 3);
+    std::fs::write(place.path("sweep.toml"), SWEEP.replace("epochs=2", "epochs=3")).unwrap();
+    place.refused(&["sweep", "sweep.toml", "--out", "out"], &["clean_focal_seed-0", "other settings"]);
+    // Other scenes are other settings too.
+    std::fs::write(place.path("sweep.toml"), SWEEP.replace("train = 10", "train = 12")).unwrap();
+    place.refused(&["sweep", "sweep.toml", "--out", "out"], &["clean_focal_seed-0", "other settings"]);
 }
 
 #[test]
 fn runs_that_fail_are_rows_with_their_reason_and_can_be_run_again() {
-    let axis = "\n[[axes]]\nname = \"epochs\"\nkey = \"schedule.epochs\"\nvalues = [1, -1]\n";
-    let head = "recipe = 'recipe.toml'\nseeds = [0]\nscenes = { train = 4, validation = 2, side = 64 }\n";
+    let axis = "\n[[axes]]\nname = \"what\"\nvalues = [\n    { name = \"good\" },\n    { name = \"no key\", set = [\"schedule.epochs=-1\"] },\n    \
+                { name = \"no file\", set = [\"model.weights=none.pth\"] },\n]\n";
+    let head = "recipe = 'recipe.toml'\nseeds = [0]\nset = ['schedule.epochs=1']\nscenes = { train = 4, validation = 2, side = 64 }\n";
     let place = workplace(&format!("{head}{axis}"));
-    let said = place.done(&["sweep", "sweep.toml", "--out", "out", "--jobs", "2"]);
-    assert!(said.contains("| failed |") && said.contains("- -1, seed 0: schedule.epochs=-1: "), "{said}");
-    let table = lines(&place, "out");
-    assert_eq!((table[1][2].as_str(), table[2][2].as_str()), ("finished", "failed"));
+    let again = |arguments: &[&str]| place.ghm(&[&["sweep", "sweep.toml", "--out", "out"], arguments].concat());
+    let output = again(&["--jobs", "2"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    for part in ["| failed |", "- no key, seed 0: schedule.epochs=-1: ", "- no file, seed 0: ", "none.pth"] {
+        assert!(said.contains(part), "{said}");
+    }
+    let states: Vec<String> = lines(&place, "out").into_iter().skip(1).map(|line| line[2].clone()).collect();
+    assert_eq!(states, ["finished", "failed", "failed"]);
     let json: Value = serde_json::from_slice(&std::fs::read(place.path("out/sweep.json")).unwrap()).unwrap();
-    assert!(json["runs"][1]["outcome"]["reason"].as_str().unwrap().contains("schedule.epochs"), "{json}");
+    assert!(json["runs"][2]["outcome"]["reason"].as_str().unwrap().contains("none.pth"), "{json}");
 
-    let again = |arguments: &[&str]| {
-        let output = place.ghm(&[&["sweep", "sweep.toml", "--out", "out"], arguments].concat());
+    // What could not begin is tried again, what failed later when it is asked for.
+    assert!(text(&again(&[]).stderr).contains("2 of 3 runs are done"));
+    assert!(text(&again(&["--again"]).stderr).contains("1 of 3 runs are done"));
+    // Once it is mended it is run.
+    let mended =
+        format!("{head}{}", axis.replace("-1", "2").replace("model.weights=none.pth", "optimiser.learning_rate=1e-4"));
+    std::fs::write(place.path("sweep.toml"), mended).unwrap();
+    let output = again(&[]);
+    assert!(
+        output.status.success() && text(&output.stderr).contains("1 of 3 runs are done"),
+        "{}",
         text(&output.stderr)
-    };
-    assert!(again(&[]).contains("2 of 2 runs are done"));
-    assert!(again(&["--again"]).contains("1 of 2 runs are done"));
+    );
+    // What was run stays what it was.
+    std::fs::write(place.path("sweep.toml"), format!("{head}{axis}").replace("epochs=1'", "epochs=2'")).unwrap();
+    place.refused(&["sweep", "sweep.toml", "--out", "out"], &["other settings", "good_seed-0"]);
+}
 
-    // More can be added, but what was run stays what it was.
-    std::fs::write(place.path("sweep.toml"), format!("{head}{}", axis.replace("[1, -1]", "[1, 2]"))).unwrap();
-    assert!(again(&[]).contains("1 of 2 runs are done"));
-    std::fs::write(place.path("sweep.toml"), format!("set = ['optimiser.learning_rate=1e-4']\n{head}{axis}")).unwrap();
-    place.refused(&["sweep", "sweep.toml", "--out", "out"], &["other settings", "1_seed-0"]);
-    std::fs::write(
-        place.path("recipe.toml"),
-        "# changed\n".to_owned() + &std::fs::read_to_string(place.path("recipe.toml")).unwrap(),
-    )
-    .unwrap();
-    place.refused(&["sweep", "sweep.toml", "--out", "out"], &["of another recipe", "recipe.toml"]);
+#[test]
+fn what_is_no_sweep_is_refused_by_name() {
+    let place = workplace(SWEEP);
     place.refused(&["sweep", "sweep.toml", "--out", "data"], &["data", "is no sweep's"]);
     place.refused(&["sweep", "recipe.toml", "--out", "new"], &["recipe.toml", "unknown field"]);
     place.refused(&["sweep", "none.toml"], &["none.toml"]);
+    place.refused(&["sweep", "sweep.toml", "--device", "gpu", "--out", "new"], &["gpu"]);
+    std::fs::write(place.path("sweep.toml"), SWEEP.replace("recipe.toml", "none.toml")).unwrap();
+    place.refused(&["sweep", "sweep.toml", "--out", "new"], &["none.toml", "recipe"]);
     assert!(!place.path("new").exists());
 }

@@ -46,7 +46,7 @@ const change = (record) => {
   else if (record.suggested_class) { add("s", record.class); line.append(" → "); add("b", record.suggested_class); }
   else if (record.kind === "loose-box") line.append(record.class);
   else add("s", record.class);
-  if (record.class_certainty < 0.5) line.append(" (class uncertain)");
+  if (typeof record.class_certainty === "number" && record.class_certainty < 0.5) line.append(" (class uncertain)");
   return line;
 };
 

@@ -32,7 +32,7 @@ fn the_grid_is_the_product_of_the_axes_with_every_seed() {
             "seed=5"
         ]
     );
-    assert_eq!(last.noise.unwrap().config(5), NoiseConfig { flip: 0.2, seed: 5, ..NoiseConfig::default() });
+    assert_eq!(last.noise, Some(NoiseConfig { flip: 0.2, seed: 5, ..NoiseConfig::default() }));
     assert_eq!(sweep.names(&last.cell), ["0.001", "flips 20%", "GHM-C"]);
 }
 
@@ -69,6 +69,8 @@ fn what_is_wrong_with_a_file_is_said_with_its_name_and_the_way_out() {
         (with("5e-4, 1e-3", "5e-4, 5e-4"), "axis `rate`: values: `0.0005` is there twice"),
         (with("flip = 0.2", "flip = 2.0"), "axis `noise`: `flips 20%`: "),
         (with("flip = 0.2", "flips = 0.2"), "unknown field `flips`"),
+        (with("flip = 0.2", "flip = 0.2, mix = 0.1"), "axis `noise`: `flips 20%`: mix is all four"),
+        (format!("metric = 'mAP'\n{FULL}"), "metric: `mAP` is none of AP, AP50"),
         (with("axis = \"loss\"", "axis = \"los\""), "compare.axis: there is no axis `los`"),
         (with("with = \"focal\"", "with = \"Focal\""), "compare.with: axis `loss` has no `Focal`"),
         (with("axis = \"loss\", with = \"focal\"", "axis = \"rate\", with = \"0.001\""), "axis `rate` is chosen from"),

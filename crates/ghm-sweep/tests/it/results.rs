@@ -59,6 +59,17 @@ fn rows_are_compared_seed_by_seed_with_all_else_equal() {
 }
 
 #[test]
+fn a_value_with_which_runs_failed_is_not_chosen_for_its_mean() {
+    let sweep = parse(FULL).unwrap();
+    let mut outcomes = outcomes(&sweep);
+    let best = Results::new(&sweep, &outcomes).rows[0].cell.clone();
+    outcomes.insert((best.clone(), 3), Outcome::Failed { reason: "diverged".into() });
+    let results = Results::new(&sweep, &outcomes);
+    assert_ne!(results.rows[0].cell, best);
+    assert_eq!(results.rows[0].by_seed.len(), 2);
+}
+
+#[test]
 fn a_sweep_that_has_only_begun_has_rows_without_numbers() {
     let sweep = parse(FULL).unwrap();
     let outcomes = Outcomes::new();

@@ -25,7 +25,7 @@ Each with the rate of the best mean, which is in brackets.
 
 Difference of AP from loss `focal`, seed by seed:
 
-| noise | loss | difference | 95% interval | seeds |
+| noise | loss | difference | bootstrap interval | seeds |
 | --- | --- | --- | --- | --- |
 | clean | GHM-C | -0.010 ± 0.000 | -0.010 to -0.010 | 2 |
 | flips 20% | GHM-C | +0.100 | - | 1 |
@@ -47,9 +47,12 @@ fn the_csv_has_a_line_for_every_run_and_quotes_what_has_to_be() {
     let csv = String::from_utf8(table::csv(&Results::new(&sweep, &outcomes)).unwrap()).unwrap();
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines.len(), 1 + runs.len());
-    assert_eq!(lines[0], "rate,noise,loss,seed,state,AP,AP50,AP75,AP_small,AP_medium,AP_large,seconds,reason");
-    assert_eq!(lines[1], "0.0005,clean,focal,3,failed,,,,,,,,\"a \"\"bad\"\" day\"");
-    assert_eq!(lines[2], "0.0005,clean,GHM-C,3,missing,,,,,,,,");
+    assert_eq!(
+        lines[0],
+        "rate,noise,loss,seed,state,AP,AP50,AP75,AP_small,AP_medium,AP_large,AR_1,AR_10,AR_100,AR_small,AR_medium,AR_large,seconds,reason"
+    );
+    assert_eq!(lines[1], "0.0005,clean,focal,3,failed,,,,,,,,,,,,,,\"a \"\"bad\"\" day\"");
+    assert_eq!(lines[2], "0.0005,clean,GHM-C,3,missing,,,,,,,,,,,,,,");
     assert!(lines[3].starts_with("0.0005,\"flips, 20%\",focal,3,finished,0.25"), "{}", lines[3]);
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use ghm_audit::measure::Judged;
+use ghm_sweep::Spread;
 use serde_json::{Value, json};
 
 use crate::table::aligned;
@@ -44,12 +45,6 @@ pub struct Ranking {
 }
 
 impl Judgement {
-    /// Whether it has the same rankings of the same kinds.
-    pub fn is_like(&self, other: &Self) -> bool {
-        let names = |one: &Self| one.rankings.iter().map(|ranking| ranking.name).collect::<Vec<_>>();
-        names(self) == names(other)
-    }
-
     /// Labels that are looked through for the recall.
     fn budget(&self) -> usize {
         (BUDGET * self.labels as f64).round() as usize
@@ -71,47 +66,34 @@ impl Judgement {
 impl Ranking {
     /// The mean average precision over the kinds that there are.
     fn mean_average_precision(&self) -> Option<f64> {
-        Spread::of(self.kinds.iter().map(|(_, judged)| judged.average_precision())).map(|spread| spread.mean)
+        spread(self.kinds.iter().map(|(_, judged)| judged.average_precision())).map(|spread| spread.mean)
     }
 }
 
-/// A number of each run that has it.
-struct Spread {
-    mean: f64,
-    /// Standard deviation, with one less than there are numbers below the line; `None` of one number.
-    deviation: Option<f64>,
+/// How the numbers lie of those runs that have it.
+fn spread(numbers: impl Iterator<Item = Option<f64>>) -> Option<Spread> {
+    Spread::of(numbers.flatten())
 }
 
-impl Spread {
-    fn of(numbers: impl Iterator<Item = Option<f64>>) -> Option<Self> {
-        let numbers: Vec<f64> = numbers.flatten().collect();
-        let count = numbers.len() as f64;
-        let mean = numbers.iter().sum::<f64>() / count;
-        let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
-        let deviation = (numbers.len() > 1).then(|| (squares / (count - 1.0)).sqrt());
-        (!numbers.is_empty()).then_some(Self { mean, deviation })
+/// A bare number, or mean and standard deviation.
+fn value(spread: Option<Spread>) -> Value {
+    match spread {
+        Some(Spread { mean, standard_deviation: None, .. }) => json!(mean),
+        other => json!(other),
     }
+}
 
-    /// A bare number, or mean and standard deviation.
-    fn value(spread: Option<Self>) -> Value {
-        match spread {
-            Some(Self { mean, deviation: Some(deviation) }) => json!({"mean": mean, "standard_deviation": deviation}),
-            other => json!(other.map(|spread| spread.mean)),
-        }
-    }
-
-    fn cell(spread: Option<Self>) -> String {
-        match spread {
-            Some(Self { mean, deviation: Some(deviation) }) => format!("{mean:.3} ± {deviation:.3}"),
-            other => other.map_or("-".to_owned(), |spread| format!("{:.3}", spread.mean)),
-        }
+fn cell(spread: Option<Spread>) -> String {
+    match spread {
+        Some(Spread { mean, standard_deviation: Some(deviation), .. }) => format!("{mean:.3} ± {deviation:.3}"),
+        other => other.map_or("-".to_owned(), |spread| format!("{:.3}", spread.mean)),
     }
 }
 
 /// Each measure over the runs, of what `judged` picks of a run.
 fn spreads<'a>(judgements: &'a [Judgement], judged: impl Fn(&'a Judgement) -> &'a Judged) -> [Option<Spread>; 6] {
     let numbers: Vec<_> = judgements.iter().map(|one| one.numbers(judged(one))).collect();
-    std::array::from_fn(|measure| Spread::of(numbers.iter().map(|of_run| of_run[measure])))
+    std::array::from_fn(|measure| spread(numbers.iter().map(|of_run| of_run[measure])))
 }
 
 /// As JSON: of one run what it gave, of several the same with means and standard deviations, and each by itself.
@@ -134,15 +116,15 @@ fn of_all<'a>(judgements: &'a [Judgement]) -> Value {
     let measured = |judged: &dyn Fn(&'a Judgement) -> &'a Judged| {
         let mut measured = json!({"wrong": whole(counts(judgements, |one| judged(one).wrong()))});
         for ((key, _), spread) in MEASURES.iter().zip(spreads(judgements, judged)) {
-            measured[key] = Spread::value(spread);
+            measured[key] = value(spread);
         }
         measured
     };
     let ranking = |(place, ranking): (usize, &Ranking)| {
         let kind = |(of, (kind, _)): (usize, &(&str, Judged))| json!({"kind": kind, "numbers": measured(&|one| &one.rankings[place].kinds[of].1)});
         let kinds: Vec<Value> = ranking.kinds.iter().enumerate().map(kind).collect();
-        let mean = Spread::of(judgements.iter().map(|one| one.rankings[place].mean_average_precision()));
-        json!({"ranking": ranking.name, "mean_average_precision": Spread::value(mean), "kinds": kinds})
+        let mean = spread(judgements.iter().map(|one| one.rankings[place].mean_average_precision()));
+        json!({"ranking": ranking.name, "mean_average_precision": value(mean), "kinds": kinds})
     };
     let rankings: Vec<Value> = first.rankings.iter().enumerate().map(ranking).collect();
     json!({
@@ -165,14 +147,14 @@ pub fn text<'a>(judgements: &'a [Judgement]) -> String {
             let judged = |one: &'a Judgement| &one.rankings[place].kinds[of].1;
             let wrong = in_words(&counts(judgements, |one| judged(one).wrong()));
             let mut cells = vec![ranking.name.to_owned(), (*kind).to_owned(), wrong];
-            cells.extend(spreads(judgements, judged).map(Spread::cell));
+            cells.extend(spreads(judgements, judged).map(cell));
             lines.push(line(cells));
         }
-        let mean = Spread::of(judgements.iter().map(|one| one.rankings[place].mean_average_precision()));
+        let mean = spread(judgements.iter().map(|one| one.rankings[place].mean_average_precision()));
         let empty = String::new;
-        lines.push(line(vec![ranking.name.to_owned(), "mean".to_owned(), empty(), empty(), Spread::cell(mean)]));
+        lines.push(line(vec![ranking.name.to_owned(), "mean".to_owned(), empty(), empty(), cell(mean)]));
     }
-    let [.., p50, p100, recall] = spreads(judgements, |one| &one.list).map(Spread::cell);
+    let [.., p50, p100, recall] = spreads(judgements, |one| &one.list).map(cell);
     format!(
         "{}\nrecall: within the first {} of {} labels.\nThe whole list: {} wrong or missing labels; P@50 {p50}, P@100 {p100}, recall {recall}.",
         aligned(&lines),
