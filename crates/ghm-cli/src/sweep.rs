@@ -19,6 +19,7 @@ use folder::Folder;
 use worker::Worker;
 
 mod data;
+mod figure;
 mod folder;
 mod worker;
 
@@ -49,12 +50,14 @@ pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
     let whole = work(arguments, (&sweep, &recipe), &folder, &left, &mut outcomes)?;
     let results = Results::new(&sweep, &outcomes);
     folder.write_tables(&results)?;
+    let name = arguments.sweep.file_stem().unwrap_or_default().to_string_lossy();
+    folder.write_report(&name, &results, &figure::figures(&results)?)?;
     if !whole {
         eprintln!("stopped; the same command goes on from here");
         return Ok(ExitCode::from(STOPPED));
     }
     print(table::markdown(&results).trim_end())?;
-    eprintln!("tables: {}", folder.tables());
+    eprintln!("report: {}; tables: {}", folder.report().display(), folder.tables());
     let failed = outcomes.values().any(|outcome| matches!(outcome, Outcome::Failed { .. }));
     Ok(if failed { ExitCode::from(FINDINGS) } else { ExitCode::SUCCESS })
 }

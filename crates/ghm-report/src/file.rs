@@ -1,4 +1,4 @@
-//! Writing a picture, whole or not at all.
+//! Writing a picture, whole or not at all, and why something could not be shown.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Write};
@@ -28,6 +28,14 @@ pub enum ReportError {
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
+    },
+    /// The chart cannot be drawn.
+    #[error("chart `{title}`: {reason}")]
+    Chart {
+        /// Its title.
+        title: String,
+        /// Why.
+        reason: String,
     },
 }
 

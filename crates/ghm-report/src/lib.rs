@@ -1,4 +1,4 @@
-//! Pictures with boxes drawn on them: what a run shows of its data and of its detections.
+//! What people look at: pictures with boxes drawn on them, charts, and pages of one file.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -6,7 +6,9 @@
 //! | [`boxes`] | boxes and their labels drawn on a picture |
 //! | [`text`] | the bitmap font |
 //! | [`compose`] | pictures side by side and enlarged |
+//! | [`chart`] | charts as SVG |
 //! | [`mod@findings_page`] | a page on which findings about labels are accepted or rejected |
+//! | [`mod@page`] | a page of text, tables and charts in one file |
 //! | [`mod@file`] | writing a picture, whole or not at all |
 //!
 //! ```
@@ -21,15 +23,19 @@
 //! ```
 
 pub mod boxes;
+pub mod chart;
 pub mod colour;
 pub mod compose;
 pub mod file;
 pub mod findings_page;
 mod layout;
+pub mod page;
 pub mod text;
 
 pub use boxes::{DrawnBox, draw_boxes};
+pub use chart::{Chart, ChartAxis, Point, Series};
 pub use colour::{Colour, class_colour};
 pub use compose::{enlarge, side_by_side};
 pub use file::{ReportError, write_png};
 pub use findings_page::{Crop, PageFinding, findings_page};
+pub use page::{Figure, page};

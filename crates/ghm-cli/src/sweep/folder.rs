@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use ghm_report::{Figure, page};
 use ghm_sweep::results::Outcomes;
 use ghm_sweep::{Outcome, Results, Run, Sweep, table};
 use ghm_train::{Recipe, RunDirectory, replace_file};
@@ -123,6 +124,23 @@ impl Folder {
         replace_file(&self.root.join("sweep.csv"), &table::csv(results)?)?;
         replace_file(&self.root.join("sweep.json"), serde_json::to_string_pretty(&table::json(results))?.as_bytes())?;
         Ok(replace_file(&self.root.join("sweep.md"), table::markdown(results).as_bytes())?)
+    }
+
+    /// Writes the report, and its charts by themselves.
+    pub fn write_report(&self, name: &str, results: &Results, figures: &[Figure]) -> Result<()> {
+        let page = page(&format!("Sweep {name}"), &table::markdown(results), figures);
+        replace_file(&self.report(), page.as_bytes())?;
+        for (number, figure) in (1..).zip(figures) {
+            let path = self.root.join("figures").join(format!("{number}.svg"));
+            make_parent(&path)?;
+            replace_file(&path, figure.svg.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Where the report is.
+    pub fn report(&self) -> PathBuf {
+        self.root.join("report.html")
     }
 
     /// Where the tables are.

@@ -73,6 +73,10 @@ fn a_sweep_that_is_killed_three_times_ends_with_the_table_of_one_that_was_not() 
         assert!(said.contains(part), "{said}");
     }
 
+    let report = std::fs::read_to_string(place.path("whole/report.html")).unwrap();
+    assert!(report.contains("<svg") && report.contains("mix 20%") && report.contains("Difference of AP"));
+    assert!(place.path("whole/figures/1.svg").is_file());
+
     // A run has ten updates: in the first, the third and the sixth of them.
     for enough in [3, 27, 54] {
         kill_when(&place, "killed", || updates(&place, "killed") >= enough);

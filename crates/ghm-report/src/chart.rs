@@ -1,0 +1,199 @@
+//! Charts as SVG: lines or dots of several series, with bars for their spread.
+
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
+use plotters::prelude::*;
+use plotters::series::LineSeries;
+
+use crate::file::ReportError;
+
+/// Width and height of a chart, in SVG units.
+const SIZE: (u32, u32) = (720, 420);
+
+/// Share of an axis that is left free at both ends.
+const MARGIN: f64 = 0.05;
+
+/// Colours that people with any colour vision tell apart (Okabe and Ito 2008), the yellow left out for its faintness on white.
+const COLOURS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(0, 0, 0),
+];
+
+/// A chart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chart {
+    /// What it shows.
+    pub title: String,
+    /// The horizontal axis.
+    pub x: ChartAxis,
+    /// The vertical axis.
+    pub y: ChartAxis,
+    /// What is drawn, at least one.
+    pub series: Vec<Series>,
+}
+
+/// An axis.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChartAxis {
+    /// What it measures, with its unit.
+    pub label: String,
+    /// Whether it is logarithmic; values that are not positive are then left out.
+    pub logarithmic: bool,
+    /// Names for the values 0, 1, 2 and so on, in place of numbers.
+    pub names: Vec<String>,
+}
+
+/// Points of one name and colour.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Its name in the legend.
+    pub name: String,
+    /// Whether its points are joined.
+    pub joined: bool,
+    /// The points, from left to right.
+    pub points: Vec<Point>,
+}
+
+/// A point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Where.
+    pub x: f64,
+    /// How much.
+    pub y: f64,
+    /// Half the height of the bar through it, as a standard deviation; 0 for none.
+    pub spread: f64,
+}
+
+impl Chart {
+    /// The chart as an SVG file.
+    ///
+    /// # Errors
+    /// [`ReportError::Chart`] without a point that could be drawn.
+    pub fn svg(&self) -> Result<String, ReportError> {
+        let points = || self.series.iter().flat_map(|series| &series.points).filter(|point| self.shows(point));
+        let failed = |reason: String| ReportError::Chart { title: self.title.clone(), reason };
+        let x = range(points().map(|point| (point.x, point.x)), &self.x);
+        let y = range(points().map(|point| (point.y - point.spread, point.y + point.spread)), &self.y);
+        let (Some(x), Some(y)) = (x, y) else { return Err(failed("there is no point to draw".into())) };
+        let mut text = String::new();
+        let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
+        let drawn = match (self.x.logarithmic, self.y.logarithmic) {
+            (false, false) => self.draw(&area, x, y),
+            (true, false) => self.draw(&area, x.log_scale(), y),
+            (false, true) => self.draw(&area, x, y.log_scale()),
+            (true, true) => self.draw(&area, x.log_scale(), y.log_scale()),
+        };
+        drawn.map_err(|error| failed(error.to_string()))?;
+        drop(area);
+        Ok(text)
+    }
+
+    fn shows(&self, point: &Point) -> bool {
+        let fits = |value: f64, axis: &ChartAxis| value.is_finite() && (!axis.logarithmic || value > 0.0);
+        fits(point.x, &self.x) && fits(point.y, &self.y)
+    }
+
+    fn draw<'a, X, Y>(
+        &self,
+        area: &DrawingArea<SVGBackend<'a>, plotters::coord::Shift>,
+        x: X,
+        y: Y,
+    ) -> Result<(), DrawingAreaErrorKind<std::io::Error>>
+    where
+        X: AsRangedCoord<Value = f64>,
+        Y: AsRangedCoord<Value = f64>,
+        X::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
+        Y::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    {
+        area.fill(&WHITE)?;
+        let mut chart = ChartBuilder::on(area)
+            .caption(&self.title, ("sans-serif", 17))
+            .margin(14)
+            .x_label_area_size(46)
+            .y_label_area_size(62)
+            .build_cartesian_2d(x, y)?;
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(BLACK.mix(0.12))
+            .label_style(("sans-serif", 13))
+            .axis_desc_style(("sans-serif", 14))
+            .x_desc(&self.x.label)
+            .y_desc(&self.y.label)
+            .x_label_formatter(&|value| self.x.text(*value))
+            .y_label_formatter(&|value| self.y.text(*value))
+            .draw()?;
+        for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
+            let points: Vec<Point> = series.points.iter().copied().filter(|point| self.shows(point)).collect();
+            if series.joined {
+                chart.draw_series(LineSeries::new(
+                    points.iter().map(|point| (point.x, point.y)),
+                    colour.stroke_width(2),
+                ))?;
+            }
+            // A bar has a dot of its own.
+            let (bars, dots): (Vec<Point>, Vec<Point>) = points.iter().partition(|point| point.spread > 0.0);
+            chart.draw_series(bars.iter().map(|point| {
+                let (low, high) = (point.y - point.spread, point.y + point.spread);
+                ErrorBar::new_vertical(point.x, low, point.y, high, colour.filled(), 9)
+            }))?;
+            chart
+                .draw_series(dots.iter().map(|point| Circle::new((point.x, point.y), 4, colour.filled())))?
+                .label(&series.name)
+                .legend(move |(x, y)| Circle::new((x + 10, y), 4, colour.filled()));
+        }
+        if self.series.len() > 1 {
+            chart
+                .configure_series_labels()
+                .background_style(WHITE.mix(0.85))
+                .border_style(BLACK.mix(0.2))
+                .label_font(("sans-serif", 13))
+                .draw()?;
+        }
+        area.present()
+    }
+}
+
+impl ChartAxis {
+    /// An axis of numbers.
+    pub fn of(label: &str) -> Self {
+        Self { label: label.into(), ..Self::default() }
+    }
+
+    fn text(&self, value: f64) -> String {
+        if self.names.is_empty() {
+            return match value.abs() {
+                size if size != 0.0 && !(1e-3..1e5).contains(&size) => format!("{value:.0e}"),
+                _ => format!("{}", (value * 1e6).round() / 1e6),
+            };
+        }
+        let index = value.round();
+        let whole = (value - index).abs() < 1e-6 && index >= 0.0;
+        self.names.get(index as usize).filter(|_| whole).cloned().unwrap_or_default()
+    }
+}
+
+/// From the least to the most of intervals, with some room.
+fn range(ends: impl Iterator<Item = (f64, f64)>, axis: &ChartAxis) -> Option<std::ops::Range<f64>> {
+    if !axis.names.is_empty() {
+        return Some(-0.5..axis.names.len() as f64 - 0.5);
+    }
+    let positive = |value: f64| !axis.logarithmic || value > 0.0;
+    let values = ends.flat_map(|(low, high)| [low, high]).filter(|value| positive(*value));
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    if low > high {
+        return None;
+    }
+    Some(if axis.logarithmic {
+        let room = (high / low).powf(MARGIN).max(1.05);
+        low / room..high * room
+    } else {
+        let room = (MARGIN * (high - low)).max(1e-3 * high.abs()).max(f64::MIN_POSITIVE);
+        low - room..high + room
+    })
+}
