@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -213,7 +214,7 @@ pub struct SweepArguments {
     pub out: Option<PathBuf>,
     /// Runs at a time [default: one a device]
     #[arg(long, value_name = "N")]
-    pub jobs: Option<usize>,
+    pub jobs: Option<NonZeroUsize>,
     /// cpu, cuda, cuda:N or wgpu; more than once for several, which take turns
     #[arg(long, default_value = "cpu")]
     pub device: Vec<String>,

@@ -9,6 +9,7 @@ use anyhow::Context;
 pub const STOPPED: u8 = 130;
 
 static RAISED: AtomicBool = AtomicBool::new(false);
+static SIGNALLED: AtomicBool = AtomicBool::new(false);
 static LISTENING: OnceLock<()> = OnceLock::new();
 
 /// Raises the flag when the standard input ends, so that whoever started this process can stop it, even by being killed.
@@ -26,7 +27,8 @@ pub fn at_end_of_input() -> anyhow::Result<()> {
 pub fn flag() -> anyhow::Result<&'static AtomicBool> {
     if LISTENING.set(()).is_ok() {
         ctrlc::set_handler(|| {
-            if RAISED.swap(true, Ordering::SeqCst) {
+            RAISED.store(true, Ordering::SeqCst);
+            if SIGNALLED.swap(true, Ordering::SeqCst) {
                 std::process::exit(i32::from(STOPPED));
             }
             eprintln!("stopping soon; the state of the training is saved (again to stop at once)");

@@ -1,19 +1,20 @@
 //! `ghm sweep`: a grid of runs, and one table of what came out.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use ghm_sweep::results::Outcomes;
 use ghm_sweep::{Outcome, Results, Run, Sweep, table};
-use ghm_train::open_device;
 
 use crate::arguments::SweepArguments;
 use crate::interrupt::{self, STOPPED};
 use crate::output::print;
+use crate::train::device;
 
 use folder::Folder;
 use worker::Worker;
@@ -21,6 +22,8 @@ use worker::Worker;
 mod data;
 mod figure;
 mod folder;
+mod outcome;
+mod recipe;
 mod worker;
 
 /// The exit code where runs failed.
@@ -29,10 +32,10 @@ const FINDINGS: u8 = 1;
 /// Runs the verb.
 pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
     let sweep = Sweep::read(&arguments.sweep)?;
-    let recipe = std::fs::read_to_string(&sweep.recipe)
+    let text = std::fs::read_to_string(&sweep.recipe)
         .with_context(|| format!("{}: the sweep's recipe cannot be read", sweep.recipe.display()))?;
-    for device in &arguments.device {
-        open_device(device)?;
+    for name in &arguments.device {
+        device(name)?; // says now what each run would say into its log
     }
     let out = arguments
         .out
@@ -40,14 +43,14 @@ pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
         .unwrap_or_else(|| Path::new("runs").join(arguments.sweep.file_stem().unwrap_or(arguments.sweep.as_os_str())));
     let folder = Folder::open(&out)?;
     let resolve = |run: &Run| {
-        let clean = worker::clean(run, &sweep, &recipe, &folder)?;
-        worker::with_noise(run, clean, &folder)
+        let clean = recipe::clean(run, &sweep, &text, &folder)?;
+        recipe::own(run, &clean, &folder)
     };
     let mut outcomes = folder.outcomes(&sweep, arguments.again, resolve)?;
     let left: Vec<Run> =
         sweep.runs().into_iter().filter(|run| !outcomes.contains_key(&(run.cell.clone(), run.seed))).collect();
     eprintln!("{}: {} of {} runs are done", out.display(), outcomes.len(), outcomes.len() + left.len());
-    let whole = work(arguments, (&sweep, &recipe), &folder, &left, &mut outcomes)?;
+    let whole = work(arguments, (&sweep, &text), &folder, &left, &mut outcomes)?;
     let results = Results::new(&sweep, &outcomes);
     folder.write_tables(&results)?;
     let name = arguments.sweep.file_stem().unwrap_or_default().to_string_lossy();
@@ -71,10 +74,7 @@ fn work(
     outcomes: &mut Outcomes,
 ) -> Result<bool> {
     let stop = interrupt::flag()?;
-    let jobs = arguments.jobs.unwrap_or(arguments.device.len());
-    if jobs == 0 {
-        bail!("--jobs 0: at least one run has to go on at a time");
-    }
+    let jobs = arguments.jobs.map_or(arguments.device.len(), NonZeroUsize::get);
     // Raised by Ctrl-C, by a job that cannot go on, and by one whose run somebody has stopped.
     let (next, halted) = (AtomicUsize::new(0), AtomicBool::new(false));
     let progress = Mutex::new(Progress { outcomes, begun: Instant::now(), done: 0, left: left.len() });

@@ -12,6 +12,9 @@ const SIZE: (u32, u32) = (720, 420);
 /// Share of an axis that is left free at both ends.
 const MARGIN: f64 = 0.05;
 
+/// What is left free around a single value.
+const ROOM: f64 = 0.1;
+
 /// Colours that people with any colour vision tell apart (Okabe and Ito 2008), the yellow left out for its faintness on white.
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
@@ -22,6 +25,15 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(86, 180, 233),
     RGBColor(0, 0, 0),
 ];
+
+/// Radius of a dot, in SVG units.
+const DOT: u32 = 4;
+
+/// Width of a letter in the legend, about, in SVG units; and the most letters for which there is room.
+const LETTER: u32 = 7;
+const LONGEST: usize = 30;
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
 /// A chart.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,12 +110,7 @@ impl Chart {
         fits(point.x, &self.x) && fits(point.y, &self.y)
     }
 
-    fn draw<'a, X, Y>(
-        &self,
-        area: &DrawingArea<SVGBackend<'a>, plotters::coord::Shift>,
-        x: X,
-        y: Y,
-    ) -> Result<(), DrawingAreaErrorKind<std::io::Error>>
+    fn draw<X, Y>(&self, area: &Area, x: X, y: Y) -> Result<(), DrawingAreaErrorKind<std::io::Error>>
     where
         X: AsRangedCoord<Value = f64>,
         Y: AsRangedCoord<Value = f64>,
@@ -114,6 +121,7 @@ impl Chart {
         let mut chart = ChartBuilder::on(area)
             .caption(&self.title, ("sans-serif", 17))
             .margin(14)
+            .margin_right(14 + self.legend_width())
             .x_label_area_size(46)
             .y_label_area_size(62)
             .build_cartesian_2d(x, y)?;
@@ -123,6 +131,8 @@ impl Chart {
             .bold_line_style(BLACK.mix(0.12))
             .label_style(("sans-serif", 13))
             .axis_desc_style(("sans-serif", 14))
+            .x_labels(self.x.ticks())
+            .y_labels(self.y.ticks())
             .x_desc(&self.x.label)
             .y_desc(&self.y.label)
             .x_label_formatter(&|value| self.x.text(*value))
@@ -131,10 +141,8 @@ impl Chart {
         for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
             let points: Vec<Point> = series.points.iter().copied().filter(|point| self.shows(point)).collect();
             if series.joined {
-                chart.draw_series(LineSeries::new(
-                    points.iter().map(|point| (point.x, point.y)),
-                    colour.stroke_width(2),
-                ))?;
+                let line = points.iter().map(|point| (point.x, point.y));
+                chart.draw_series(LineSeries::new(line, colour.stroke_width(2)))?;
             }
             // A bar has a dot of its own.
             let (bars, dots): (Vec<Point>, Vec<Point>) = points.iter().partition(|point| point.spread > 0.0);
@@ -142,20 +150,29 @@ impl Chart {
                 let (low, high) = (point.y - point.spread, point.y + point.spread);
                 ErrorBar::new_vertical(point.x, low, point.y, high, colour.filled(), 9)
             }))?;
-            chart
-                .draw_series(dots.iter().map(|point| Circle::new((point.x, point.y), 4, colour.filled())))?
-                .label(&series.name)
-                .legend(move |(x, y)| Circle::new((x + 10, y), 4, colour.filled()));
+            chart.draw_series(dots.iter().map(|point| Circle::new((point.x, point.y), DOT, colour.filled())))?;
         }
-        if self.series.len() > 1 {
-            chart
-                .configure_series_labels()
-                .background_style(WHITE.mix(0.85))
-                .border_style(BLACK.mix(0.2))
-                .label_font(("sans-serif", 13))
-                .draw()?;
-        }
+        self.draw_legend(area)?;
         area.present()
+    }
+
+    /// Beside the chart, where no point can be; nothing for a single series.
+    fn draw_legend(&self, area: &Area) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
+        if self.legend_width() == 0 {
+            return Ok(());
+        }
+        let left = (SIZE.0 - self.legend_width()) as i32;
+        for (number, (series, colour)) in (0..).zip(self.series.iter().zip(COLOURS.iter().cycle())) {
+            let y = 60 + 20 * number;
+            area.draw(&Circle::new((left, y), DOT, colour.filled()))?;
+            area.draw(&Text::new(series.name.clone(), (left + 12, y - 6), ("sans-serif", 13)))?;
+        }
+        Ok(())
+    }
+
+    fn legend_width(&self) -> u32 {
+        let longest = self.series.iter().map(|series| series.name.chars().count()).max().unwrap_or(0);
+        if self.series.len() > 1 { 30 + LETTER * longest.min(LONGEST) as u32 } else { 0 }
     }
 }
 
@@ -163,6 +180,11 @@ impl ChartAxis {
     /// An axis of numbers.
     pub fn of(label: &str) -> Self {
         Self { label: label.into(), ..Self::default() }
+    }
+
+    /// About how many marks it has; each second one of names lies between two of them.
+    fn ticks(&self) -> usize {
+        if self.names.is_empty() { 8 } else { 2 * self.names.len() }
     }
 
     fn text(&self, value: f64) -> String {
@@ -193,7 +215,7 @@ fn range(ends: impl Iterator<Item = (f64, f64)>, axis: &ChartAxis) -> Option<std
         let room = (high / low).powf(MARGIN).max(1.05);
         low / room..high * room
     } else {
-        let room = (MARGIN * (high - low)).max(1e-3 * high.abs()).max(f64::MIN_POSITIVE);
+        let room = if high > low { MARGIN * (high - low) } else { ROOM };
         low - room..high + room
     })
 }

@@ -51,6 +51,9 @@ pub struct CheckpointState {
     pub categories: Vec<Category>,
     /// The content of the data the run was started on.
     pub fingerprint: String,
+    /// Seconds that all sessions took so far.
+    #[serde(default)]
+    pub seconds: f64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -233,6 +236,7 @@ mod tests {
             skipped_validation: BTreeSet::from([9]),
             categories: Vec::new(),
             fingerprint: "f".into(),
+            seconds: 0.7,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The recipe checked against the data: what will be trained on what.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ghm_data::{
@@ -43,8 +43,7 @@ impl Plan {
         recipe.validate()?;
         let root = recipe.data.root.clone();
         // The resolved recipe is read again from anywhere.
-        recipe.data.root = absolute(&root);
-        recipe.model.weights = recipe.model.weights.as_deref().map(absolute);
+        recipe = recipe.with_absolute_paths();
         let source = ghm_data::open(&root)?;
         let train_name = choose(&source, recipe.data.train.as_deref(), &["train"])?.ok_or_else(|| {
             let reason = format!("no split is called train; set data.train to one of: {}", source.splits().join(", "));
@@ -170,10 +169,6 @@ fn choose(source: &Source, named: Option<&str>, prefixes: &[&str]) -> Result<Opt
         }
     }
     Ok(None)
-}
-
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn same_classes(root: &Path, train: &Split, validation: &Split) -> Result<(), TrainError> {

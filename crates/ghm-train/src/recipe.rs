@@ -251,6 +251,14 @@ impl Recipe {
         Self::parse(text, &all)
     }
 
+    /// The same recipe wherever it is read from: with its data and weights by their absolute paths.
+    pub fn with_absolute_paths(mut self) -> Self {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        self.data.root = absolute(&self.data.root);
+        self.model.weights = self.model.weights.as_deref().map(absolute);
+        self
+    }
+
     /// The recipe as a file that gives it back.
     pub fn to_toml(&self) -> Result<String, TrainError> {
         toml::to_string(self).map_err(|e| TrainError::Recipe { origin: "recipe".into(), reason: e.to_string() })

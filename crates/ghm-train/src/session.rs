@@ -47,6 +47,8 @@ pub struct Session {
     /// Updates made whose numbers are not in the logs yet.
     pending: Pending,
     started: Instant,
+    /// Seconds that earlier sessions took.
+    seconds_before: f64,
 }
 
 impl Session {
@@ -88,6 +90,7 @@ impl Session {
         session.learner.optimiser = session.learner.optimiser.restored(checkpoint.optimiser()?).map_err(damaged)?;
         session.learner.criterion.restore(checkpoint.state.criterion.clone());
         session.state = checkpoint.state;
+        session.seconds_before = session.state.seconds;
         Ok(session)
     }
 
@@ -105,9 +108,19 @@ impl Session {
             skipped_validation: BTreeSet::new(),
             categories: plan.categories().to_vec(),
             fingerprint: plan.fingerprint.clone(),
+            seconds: 0.0,
         };
         let (schedule, started) = (plan.schedule(), Instant::now());
-        Ok(Self { plan, directory, learner, schedule, state, pending: Pending::default(), started })
+        Ok(Self {
+            plan,
+            directory,
+            learner,
+            schedule,
+            state,
+            pending: Pending::default(),
+            started,
+            seconds_before: 0.0,
+        })
     }
 
     /// Trains to the end, or until `stop` says so between two updates.
@@ -290,7 +303,7 @@ impl Session {
             classification,
             regression,
             skipped: self.state.skipped.len() + self.state.skipped_validation.len(),
-            seconds: self.started.elapsed().as_secs_f64(),
+            seconds: self.seconds(),
             evaluation,
         };
         logs.epoch(&record)?;
@@ -328,6 +341,11 @@ impl Session {
         Ok(Some(evaluation))
     }
 
+    /// Seconds that this and earlier sessions took; what one did after its last checkpoint does not count.
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.started.elapsed().as_secs_f64()
+    }
+
     /// The numbers that an earlier session left.
     fn saved_evaluation(&self) -> Option<Evaluation> {
         let text = std::fs::read_to_string(self.directory.evaluation_path()).ok()?;
@@ -337,6 +355,7 @@ impl Session {
     fn save(&mut self, name: &str, logs: &RunLogs) -> Result<(), TrainError> {
         logs.sync()?;
         self.state.criterion = self.learner.criterion.state()?;
+        self.state.seconds = self.seconds();
         let path = self.directory.checkpoint_path(name);
         let damaged = |reason| TrainError::Damaged { path: path.clone(), reason };
         let history = self.learner.optimiser.to_bytes().map_err(damaged)?;

@@ -97,7 +97,7 @@ pub struct EpochRecord {
     pub regression: f64,
     /// Pictures left out because they could not be read, so far.
     pub skipped: usize,
-    /// Seconds since the session's start.
+    /// Seconds since the start, of all sessions.
     pub seconds: f64,
     /// COCO numbers on the validation split, where this epoch was evaluated.
     pub evaluation: Option<Evaluation>,

@@ -53,10 +53,14 @@ fn once(out: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         return Ok(());
     }
     make_parent(out)?;
-    let partial = out.with_file_name(format!("{}.partial", out.file_name().unwrap_or_default().to_string_lossy()));
-    if partial.exists() {
-        fs::remove_dir_all(&partial).with_context(|| format!("{}: cannot be removed", partial.display()))?;
+    let partial = format!("{}.partial", out.file_name().unwrap_or_default().to_string_lossy());
+    for entry in fs::read_dir(out.parent().unwrap_or(Path::new(".")))?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&partial) {
+            let path = entry.path();
+            fs::remove_dir_all(&path).with_context(|| format!("{}: cannot be removed", path.display()))?;
+        }
     }
+    let partial = out.with_file_name(partial);
     write(&partial)?;
     fs::rename(&partial, out).with_context(|| format!("{}: cannot be put in its place", out.display()))
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ghm_report::{Figure, page};
 use ghm_sweep::results::Outcomes;
 use ghm_sweep::{Outcome, Results, Run, Sweep, table};
@@ -45,7 +45,8 @@ impl Folder {
             Ok(()) => Some(file),
             Err(TryLockError::Error(_)) => None,
         };
-        Ok(Self { root: root.to_owned(), _lock: lock })
+        let root = root.canonicalize().with_context(|| format!("{}: cannot be found", root.display()))?;
+        Ok(Self { root, _lock: lock })
     }
 
     /// A data set that was made for the sweep.
@@ -84,13 +85,10 @@ impl Folder {
             let kept: Kept =
                 serde_json::from_str(&text).with_context(|| format!("{}: is damaged; remove it", path.display()))?;
             let Some(before) = kept.recipe else { continue };
-            let now = resolve(&run).and_then(|recipe| Ok(recipe.to_toml()?)).ok();
-            if now.as_ref() != Some(&before) {
+            // Both are read by the same program, which may know more keys than the one that wrote it.
+            if resolve(&run).ok() != Recipe::parse(&before, &[]).ok() {
                 if RunDirectory::expect_free(&self.run(&run)).is_err() {
-                    bail!(
-                        "{}: has begun by other settings than the sweep has now; put those back, or remove this folder, or give another --out",
-                        self.run(&run).display()
-                    );
+                    return Err(self.other_settings(&run));
                 }
                 continue;
             }
@@ -103,6 +101,14 @@ impl Folder {
             }
         }
         Ok(outcomes)
+    }
+
+    /// Why a run cannot be gone on with that was begun by another recipe than it has now.
+    pub fn other_settings(&self, run: &Run) -> anyhow::Error {
+        anyhow!(
+            "{}: has begun by other settings than the sweep has now; put those back, or remove this folder, or give another --out",
+            self.run(run).display()
+        )
     }
 
     /// Keeps by which recipe a run is going to be run, or could not be, and what came out of it.

@@ -1,20 +1,17 @@
 //! One run of a sweep, as a process of its own: whatever becomes of it, the others go on.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{available_parallelism, sleep};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use ghm_sweep::{Outcome, Run, Sweep};
-use ghm_train::{Plan, Recipe, RunDirectory};
-use serde_json::Value;
+use ghm_train::{Recipe, RunDirectory};
 
-use super::data;
 use super::folder::{Folder, make_parent};
+use super::{data, outcome, recipe};
 use crate::interrupt::STOPPED;
 
 /// How often a process is looked at.
@@ -42,39 +39,46 @@ impl Worker<'_> {
     /// # Errors
     /// Where the sweep cannot go on; what is wrong with the run alone is its outcome.
     pub fn run(&self, run: &Run) -> Result<Option<Outcome>> {
-        let recipe = match clean(run, self.sweep, self.recipe, self.folder) {
-            Ok(recipe) => recipe,
-            Err(error) => return self.failed(run, None, &error),
+        let own = recipe::clean(run, self.sweep, self.recipe, self.folder)
+            .and_then(|clean| Ok((recipe::own(run, &clean, self.folder)?, clean)));
+        let (own, clean) = match own {
+            Ok(recipes) => recipes,
+            Err(error) => return self.keep(run, None, Err(error)),
         };
-        let resolved = with_noise(run, recipe.clone(), self.folder)?;
-        self.folder.keep(run, Some(&resolved), None)?;
-        let prepared = data::make(run, &recipe, self.sweep, self.folder).and_then(|()| expect_validation(&resolved));
-        if let Err(error) = prepared {
-            return self.failed(run, Some(&resolved), &error);
-        }
+        let made = data::make(run, &clean, self.sweep, self.folder).and_then(|()| recipe::planned(&own));
+        let planned = match made {
+            Ok(planned) => planned,
+            Err(error) => return self.keep(run, Some(&own), Err(error)),
+        };
         let Some(log) = self.log(run)? else { return Ok(None) };
+        self.expect_begun_by(&planned, run)?;
+        self.folder.keep(run, Some(&own), None)?;
         let begins = log.metadata().map_or(0, |metadata| metadata.len());
         let status = self.train(run, log)?;
-        if !status.success() && (status.code() == Some(i32::from(STOPPED)) || self.stop.load(Ordering::SeqCst)) {
+        if status.success() {
+            return self.keep(run, Some(&own), outcome::of_run(&self.folder.run(run)));
+        }
+        if status.code() == Some(i32::from(STOPPED)) || self.stop.load(Ordering::SeqCst) {
             return Ok(None);
         }
-        let outcome = match status.success() {
-            true => outcome(&self.folder.run(run)),
-            false => Err(anyhow::anyhow!(last_words(&self.folder.log(run), begins, status))),
-        };
-        match outcome {
-            Ok(outcome) => {
-                self.folder.keep(run, Some(&resolved), Some(&outcome))?;
-                Ok(Some(outcome))
-            }
-            Err(error) => self.failed(run, Some(&resolved), &error),
-        }
+        let reason = outcome::last_words(&self.folder.log(run), begins, status);
+        self.keep(run, Some(&own), Ok(Outcome::failed(&reason)))
     }
 
-    fn failed(&self, run: &Run, recipe: Option<&Recipe>, error: &anyhow::Error) -> Result<Option<Outcome>> {
-        let outcome = Outcome::failed(&format!("{error:#}"));
+    /// Keeps what came out of a run by a recipe, or why nothing did.
+    fn keep(&self, run: &Run, recipe: Option<&Recipe>, outcome: Result<Outcome>) -> Result<Option<Outcome>> {
+        let outcome = outcome.unwrap_or_else(|error| Outcome::failed(&format!("{error:#}")));
         self.folder.keep(run, recipe, Some(&outcome))?;
         Ok(Some(outcome))
+    }
+
+    /// Refuses to go on with a run by another recipe than it was begun by.
+    fn expect_begun_by(&self, planned: &Recipe, run: &Run) -> Result<()> {
+        let root = self.folder.run(run);
+        if RunDirectory::expect_free(&root).is_ok() || RunDirectory::open(&root)?.read_recipe()? == *planned {
+            return Ok(());
+        }
+        Err(self.folder.other_settings(run))
     }
 
     /// The run's log, locked: the lock goes on to the process of the run, so that where a sweep was killed the next one waits until
@@ -125,80 +129,5 @@ impl Worker<'_> {
             }
             sleep(LOOK);
         }
-    }
-}
-
-/// A run's recipe on the clean data.
-pub fn clean(run: &Run, sweep: &Sweep, text: &str, folder: &Folder) -> Result<Recipe> {
-    let recipe = match data::scenes(sweep, folder) {
-        Some(scenes) => Recipe::for_data(text, &scenes, &run.overrides)?,
-        None => Recipe::parse(text, &run.overrides)?,
-    };
-    recipe.validate()?;
-    Ok(recipe)
-}
-
-/// A run's recipe on its own data.
-pub fn with_noise(run: &Run, clean: Recipe, folder: &Folder) -> Result<Recipe> {
-    let mut recipe = clean;
-    recipe.data.root = data::of_run(run, &recipe, folder)?;
-    Ok(recipe)
-}
-
-/// Refuses data on which nothing could be measured.
-fn expect_validation(recipe: &Recipe) -> Result<()> {
-    if Plan::new(recipe.clone())?.validation.is_none() {
-        bail!(
-            "{}: no validation split, so there is nothing to compare: name one with data.validation",
-            recipe.data.root.display()
-        );
-    }
-    Ok(())
-}
-
-/// What a finished run says of itself.
-fn outcome(root: &Path) -> Result<Outcome> {
-    let directory = RunDirectory::open(root)?;
-    let path = directory.evaluation_path();
-    let text = std::fs::read_to_string(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    let evaluation: BTreeMap<String, Value> =
-        serde_json::from_str(&text).with_context(|| format!("{}: is no evaluation", path.display()))?;
-    let numbers = evaluation.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).collect();
-    let epochs = directory.epochs_path();
-    let lines = std::fs::read_to_string(&epochs).with_context(|| format!("{}: cannot be read", epochs.display()))?;
-    Ok(Outcome::Finished { numbers, seconds: seconds(&lines).unwrap_or(0.0) })
-}
-
-/// The time that the epochs of `epochs.csv` took. Its clock begins anew where a run was gone on with.
-fn seconds(epochs: &str) -> Option<f64> {
-    let column = epochs.lines().next()?.split(',').position(|name| name == "seconds")?;
-    let (mut before, mut last) = (0.0, 0.0);
-    for line in epochs.lines().skip(1) {
-        let now: f64 = line.split(',').nth(column)?.parse().ok()?;
-        if now < last {
-            before += last;
-        }
-        last = now;
-    }
-    Some(before + last)
-}
-
-/// The error that a run ended with, from its log; what was there before it began does not count.
-fn last_words(log: &Path, begins: u64, status: ExitStatus) -> String {
-    let text = std::fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(text.get(begins as usize..).unwrap_or_default()).into_owned();
-    let said = text.lines().rev().find_map(|line| line.strip_prefix("error: "));
-    said.map_or_else(|| format!("it ended with {status}; its log is {}", log.display()), str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::seconds;
-
-    #[test]
-    fn the_seconds_of_a_run_are_those_of_all_its_sessions() {
-        let epochs = "epoch,step,seconds,AP\n1,4,10.0,\n2,8,20.5,0.1\n3,12,9.0,\n4,16,18.0,0.2\n";
-        assert_eq!(seconds(epochs), Some(38.5));
-        assert_eq!(seconds("epoch,step\n1,4\n"), None);
     }
 }

@@ -113,7 +113,16 @@ fn an_interrupt_saves_and_the_run_goes_on_from_there() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("--resume"), "{}", text(&output.stderr));
+    // As if it had taken long until then.
+    let path = place.path("stopped/checkpoints/last/state.json");
+    let mut state: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert!(state["seconds"].as_f64().unwrap() > 0.0);
+    state["seconds"] = 1000.0.into();
+    std::fs::write(&path, state.to_string()).unwrap();
     place.done(&["train", "--resume", "stopped"]);
+    let epochs = std::fs::read_to_string(place.path("stopped/epochs.csv")).unwrap();
+    let seconds = epochs.lines().last().unwrap().split(',').nth(6).unwrap();
+    assert!(seconds.parse::<f64>().unwrap() > 1000.0, "the seconds of the first session are lost: {epochs}");
     assert_eq!(losses(&place.path("stopped")), losses(&place.path("straight")));
 }
 

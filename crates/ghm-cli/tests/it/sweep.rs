@@ -77,17 +77,22 @@ fn a_sweep_that_is_killed_three_times_ends_with_the_table_of_one_that_was_not() 
     assert!(report.contains("<svg") && report.contains("mix 20%") && report.contains("Difference of AP"));
     assert!(place.path("whole/figures/1.svg").is_file());
 
+    // What a process had left half drawn does not matter.
+    std::fs::create_dir_all(place.path("killed/data/scenes-10-3-64-seed-0.partial/annotations")).unwrap();
+    std::fs::write(place.path("killed/sweep.lock"), "").unwrap();
     // A run has ten updates: in the first, the third and the sixth of them.
     for enough in [3, 27, 54] {
         kill_when(&place, "killed", || updates(&place, "killed") >= enough);
-        // What an earlier process had left half drawn does not matter.
-        let half = place.path("killed/data/scenes-10-3-64-seed-0.partial");
-        std::fs::create_dir_all(half.join("images")).unwrap();
     }
-    // The processes of the runs that were killed may still have to save their state.
-    let again = place.ghm(&["sweep", "sweep.toml", "--out", "killed"]);
+    // A run that has ended, but of which nothing is kept yet.
+    let ended: Vec<_> =
+        std::fs::read_dir(place.path("killed/outcomes")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    std::fs::remove_file(ended.iter().find(|path| path.ends_with("clean_focal_seed-0.json")).unwrap()).unwrap();
+    // The process of the run that was killed may still have to save its state.
+    let again = place.ghm(&["sweep", "sweep.toml", "--out", "./killed"]);
     assert!(again.status.success(), "{}", text(&again.stderr));
-    assert!(text(&again.stderr).contains("killed: 5 of 8 runs are done"), "{}", text(&again.stderr));
+    let done = text(&again.stderr);
+    assert!(done.contains("killed: 4 of 8 runs are done") || done.contains("killed: 5 of 8 runs are done"), "{done}");
     assert_eq!(text(&again.stdout), said);
     assert_eq!(lines(&place, "killed"), expected);
 
@@ -98,11 +103,34 @@ fn a_sweep_that_is_killed_three_times_ends_with_the_table_of_one_that_was_not() 
 }
 
 #[test]
+fn an_interrupt_stops_the_runs_too_and_a_second_process_is_refused() {
+    let place = workplace(&SWEEP.replace("epochs=2", "epochs=200"));
+    let mut command = place.command(&["sweep", "sweep.toml", "--out", "out"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    while child.try_wait().unwrap().is_none() && updates(&place, "out") < 3 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    place.refused(&["sweep", "sweep.toml", "--out", "out"], &["out", "another process is at this sweep"]);
+    let interrupt = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("the same command goes on"), "{}", text(&output.stderr));
+    assert!(place.path("out/report.html").is_file());
+    assert!(place.path("out/runs/clean_focal_seed-0/checkpoints/last/state.json").is_file(), "its state was not saved");
+}
+
+#[test]
 fn a_run_that_has_begun_is_not_gone_on_with_by_other_settings() {
     let place = workplace(SWEEP);
     kill_when(&place, "out", || updates(&place, "out") >= 3);
     std::fs::write(place.path("sweep.toml"), SWEEP.replace("epochs=2", "epochs=3")).unwrap();
     place.refused(&["sweep", "sweep.toml", "--out", "out"], &["clean_focal_seed-0", "other settings"]);
+    // Nor where what was kept of it is gone.
+    let kept = place.path("out/outcomes/clean_focal_seed-0.json");
+    std::fs::rename(&kept, place.path("kept.json")).unwrap();
+    place.refused(&["sweep", "sweep.toml", "--out", "out"], &["clean_focal_seed-0", "other settings"]);
+    std::fs::rename(place.path("kept.json"), &kept).unwrap();
     // Other scenes are other settings too.
     std::fs::write(place.path("sweep.toml"), SWEEP.replace("train = 10", "train = 12")).unwrap();
     place.refused(&["sweep", "sweep.toml", "--out", "out"], &["clean_focal_seed-0", "other settings"]);

@@ -75,19 +75,19 @@ fn spread(numbers: impl Iterator<Item = Option<f64>>) -> Option<Spread> {
     Spread::of(numbers.flatten())
 }
 
-/// A bare number, or mean and standard deviation.
-fn value(spread: Option<Spread>) -> Value {
+/// Of one run a bare number; of several mean, standard deviation, and how many have it.
+fn value(spread: Option<Spread>, judgements: &[Judgement]) -> Value {
     match spread {
-        Some(Spread { mean, standard_deviation: None, .. }) => json!(mean),
+        Some(spread) if judgements.len() == 1 => json!(spread.mean),
         other => json!(other),
     }
 }
 
-fn cell(spread: Option<Spread>) -> String {
-    match spread {
-        Some(Spread { mean, standard_deviation: Some(deviation), .. }) => format!("{mean:.3} ± {deviation:.3}"),
-        other => other.map_or("-".to_owned(), |spread| format!("{:.3}", spread.mean)),
-    }
+fn cell(spread: Option<Spread>, judgements: &[Judgement]) -> String {
+    let Some(Spread { mean, standard_deviation, count }) = spread else { return "-".into() };
+    let deviation = standard_deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.3}"));
+    let of = if count < judgements.len() { format!(" ({count} of {})", judgements.len()) } else { String::new() };
+    format!("{mean:.3}{deviation}{of}")
 }
 
 /// Each measure over the runs, of what `judged` picks of a run.
@@ -116,7 +116,7 @@ fn of_all<'a>(judgements: &'a [Judgement]) -> Value {
     let measured = |judged: &dyn Fn(&'a Judgement) -> &'a Judged| {
         let mut measured = json!({"wrong": whole(counts(judgements, |one| judged(one).wrong()))});
         for ((key, _), spread) in MEASURES.iter().zip(spreads(judgements, judged)) {
-            measured[key] = value(spread);
+            measured[key] = value(spread, judgements);
         }
         measured
     };
@@ -124,7 +124,7 @@ fn of_all<'a>(judgements: &'a [Judgement]) -> Value {
         let kind = |(of, (kind, _)): (usize, &(&str, Judged))| json!({"kind": kind, "numbers": measured(&|one| &one.rankings[place].kinds[of].1)});
         let kinds: Vec<Value> = ranking.kinds.iter().enumerate().map(kind).collect();
         let mean = spread(judgements.iter().map(|one| one.rankings[place].mean_average_precision()));
-        json!({"ranking": ranking.name, "mean_average_precision": value(mean), "kinds": kinds})
+        json!({"ranking": ranking.name, "mean_average_precision": value(mean, judgements), "kinds": kinds})
     };
     let rankings: Vec<Value> = first.rankings.iter().enumerate().map(ranking).collect();
     json!({
@@ -147,14 +147,14 @@ pub fn text<'a>(judgements: &'a [Judgement]) -> String {
             let judged = |one: &'a Judgement| &one.rankings[place].kinds[of].1;
             let wrong = in_words(&counts(judgements, |one| judged(one).wrong()));
             let mut cells = vec![ranking.name.to_owned(), (*kind).to_owned(), wrong];
-            cells.extend(spreads(judgements, judged).map(cell));
+            cells.extend(spreads(judgements, judged).map(|spread| cell(spread, judgements)));
             lines.push(line(cells));
         }
         let mean = spread(judgements.iter().map(|one| one.rankings[place].mean_average_precision()));
         let empty = String::new;
-        lines.push(line(vec![ranking.name.to_owned(), "mean".to_owned(), empty(), empty(), cell(mean)]));
+        lines.push(line(vec![ranking.name.to_owned(), "mean".to_owned(), empty(), empty(), cell(mean, judgements)]));
     }
-    let [.., p50, p100, recall] = spreads(judgements, |one| &one.list).map(cell);
+    let [.., p50, p100, recall] = spreads(judgements, |one| &one.list).map(|spread| cell(spread, judgements));
     format!(
         "{}\nrecall: within the first {} of {} labels.\nThe whole list: {} wrong or missing labels; P@50 {p50}, P@100 {p100}, recall {recall}.",
         aligned(&lines),

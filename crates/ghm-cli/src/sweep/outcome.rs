@@ -1,0 +1,37 @@
+//! What a run says of itself in the end.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitStatus;
+
+use anyhow::{Context, Result};
+use ghm_sweep::Outcome;
+use ghm_train::RunDirectory;
+use serde_json::Value;
+
+/// What a finished run says of itself.
+pub fn of_run(root: &Path) -> Result<Outcome> {
+    let directory = RunDirectory::open(root)?;
+    let path = directory.evaluation_path();
+    let text = std::fs::read_to_string(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    let evaluation: BTreeMap<String, Value> =
+        serde_json::from_str(&text).with_context(|| format!("{}: is no evaluation", path.display()))?;
+    let numbers = evaluation.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).collect();
+    let epochs = directory.epochs_path();
+    let lines = std::fs::read_to_string(&epochs).with_context(|| format!("{}: cannot be read", epochs.display()))?;
+    Ok(Outcome::Finished { numbers, seconds: seconds(&lines).unwrap_or(0.0) })
+}
+
+/// The time since the start in the last line of `epochs.csv`.
+fn seconds(epochs: &str) -> Option<f64> {
+    let column = epochs.lines().next()?.split(',').position(|name| name == "seconds")?;
+    epochs.lines().last()?.split(',').nth(column)?.parse().ok()
+}
+
+/// The error that a run ended with, from its log; what was there before it began does not count.
+pub fn last_words(log: &Path, begins: u64, status: ExitStatus) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(text.get(begins as usize..).unwrap_or_default()).into_owned();
+    let said = text.lines().rev().find_map(|line| line.strip_prefix("error: "));
+    said.map_or_else(|| format!("it ended with {status}; its log is {}", log.display()), str::to_owned)
+}
