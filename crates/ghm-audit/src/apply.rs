@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ghm_boxes::Bbox;
-use ghm_data::{Dataset, Object};
+use ghm_data::{Category, Dataset, ImageRecord, Object};
 
 use crate::error::AuditError;
 use crate::ranking::Suspect;
@@ -35,70 +35,81 @@ pub fn apply(dataset: &Dataset, accepted: &[(Suspect, Remedy)]) -> Result<(Datas
     let mut changes = Changes::new();
     for (suspect, remedy) in accepted {
         let unfit = |reason: String| AuditError::Unfit { rank: suspect.rank, reason };
-        let Some(&image) = index_of_image.get(&suspect.image_id) else {
+        let Some(&index) = index_of_image.get(&suspect.image_id) else {
             return Err(unfit(format!("the data set has no picture {}", suspect.image_id)));
         };
-        let class_of = |name: &str| {
-            let found = dataset.categories.iter().position(|category| category.name == name);
-            found.ok_or_else(|| unfit(format!("the data set has no class `{name}`")))
+        let image = &mut mended.images[index];
+        let outcome = match suspect.kind {
+            Kind::MissingBox => add(image, suspect, *remedy, &dataset.categories, &mut last_id),
+            _ => change(image, suspect, *remedy, &dataset.categories),
         };
-        let image = &mut mended.images[image];
-        let label = || {
-            let id = suspect.annotation_id.ok_or_else(|| unfit("it names no label".to_owned()))?;
-            let place = image.objects.iter().position(|object| object.annotation_id == id);
-            let place = place.ok_or_else(|| unfit(format!("picture {} has no label {id}", suspect.image_id)))?;
-            let object = &image.objects[place];
-            let class = &dataset.categories[object.class_index].name;
-            // Numbers of labels move up where the format has none and one before was deleted.
-            if *class != suspect.class || !is_same(object.bbox_in_image, suspect.bbox) {
-                return Err(unfit(format!(
-                    "label {id} is another one now, a `{class}` at {:?}",
-                    object.bbox_in_image.corners()
-                )));
-            }
-            Ok(place)
-        };
-        match suspect.kind {
-            kind if kind != Kind::MissingBox && *remedy == Remedy::Ignore => {
-                let place = label()?;
-                image.objects[place].ignored = true;
-            }
-            Kind::WrongClass => {
-                let Some(class) = &suspect.suggested_class else {
-                    return Err(unfit("it suggests no class".to_owned()));
-                };
-                let place = label()?;
-                image.objects[place].class_index = class_of(class)?;
-            }
-            Kind::LooseBox => {
-                let Some(bbox) = suspect.suggested_bbox else { return Err(unfit("it suggests no box".to_owned())) };
-                let place = label()?;
-                let bbox =
-                    inside(bbox, (image.width, image.height)).ok_or_else(|| unfit("its box is none".to_owned()))?;
-                (image.objects[place].bbox_in_image, image.objects[place].area) = (bbox, f64::from(bbox.area()));
-            }
-            Kind::SpuriousBox | Kind::Duplicate => {
-                let place = label()?;
-                image.objects.remove(place);
-            }
-            Kind::MissingBox => {
-                let bbox = inside(suspect.bbox, (image.width, image.height))
-                    .ok_or_else(|| unfit("its box is none".to_owned()))?;
-                last_id =
-                    last_id.checked_add(1).ok_or_else(|| unfit("no number is left for a new label".to_owned()))?;
-                image.objects.push(Object {
-                    annotation_id: last_id,
-                    record: last_id,
-                    class_index: class_of(&suspect.class)?,
-                    bbox_in_image: bbox,
-                    ignored: *remedy == Remedy::Ignore,
-                    area: f64::from(bbox.area()),
-                });
-            }
-        }
+        outcome.map_err(unfit)?;
         *changes.entry((suspect.kind, *remedy)).or_default() += 1;
     }
     Ok((mended, changes))
+}
+
+/// Gives an object its missing label, or has its place ignored.
+fn add(
+    image: &mut ImageRecord,
+    suspect: &Suspect,
+    remedy: Remedy,
+    categories: &[Category],
+    last_id: &mut u64,
+) -> Result<(), String> {
+    let bbox_in_image = inside(suspect.bbox, image)?;
+    let class_index = class_of(&suspect.class, categories)?;
+    *last_id = last_id.checked_add(1).ok_or("no number is left for a new label")?;
+    image.objects.push(Object {
+        annotation_id: *last_id,
+        record: *last_id,
+        class_index,
+        bbox_in_image,
+        ignored: remedy == Remedy::Ignore,
+        area: f64::from(bbox_in_image.area()),
+    });
+    Ok(())
+}
+
+/// Mends a label, takes it away or has it ignored.
+fn change(image: &mut ImageRecord, suspect: &Suspect, remedy: Remedy, categories: &[Category]) -> Result<(), String> {
+    let place = place_of(image, suspect, categories)?;
+    let object = &mut image.objects[place];
+    match suspect.kind {
+        _ if remedy == Remedy::Ignore => object.ignored = true,
+        Kind::WrongClass => {
+            let class = suspect.suggested_class.as_ref().ok_or("it suggests no class")?;
+            object.class_index = class_of(class, categories)?;
+        }
+        Kind::LooseBox => {
+            let bbox = inside(suspect.suggested_bbox.ok_or("it suggests no box")?, image)?;
+            let object = &mut image.objects[place];
+            (object.bbox_in_image, object.area) = (bbox, f64::from(bbox.area()));
+        }
+        Kind::SpuriousBox | Kind::Duplicate | Kind::MissingBox => {
+            image.objects.remove(place);
+        }
+    }
+    Ok(())
+}
+
+/// Where the label is that a suspicion is about.
+fn place_of(image: &ImageRecord, suspect: &Suspect, categories: &[Category]) -> Result<usize, String> {
+    let id = suspect.annotation_id.ok_or("it names no label")?;
+    let place = image.objects.iter().position(|object| object.annotation_id == id);
+    let place = place.ok_or_else(|| format!("picture {} has no label {id}", suspect.image_id))?;
+    let object = &image.objects[place];
+    let class = &categories[object.class_index].name;
+    // Numbers of labels move up where the format has none and one before was deleted.
+    if *class != suspect.class || !is_same(object.bbox_in_image, suspect.bbox) {
+        return Err(format!("label {id} is another one now, a `{class}` at {:?}", object.bbox_in_image.corners()));
+    }
+    Ok(place)
+}
+
+fn class_of(name: &str, categories: &[Category]) -> Result<usize, String> {
+    let found = categories.iter().position(|category| category.name == name);
+    found.ok_or_else(|| format!("the data set has no class `{name}`"))
 }
 
 /// To a twentieth of a pixel.
@@ -106,7 +117,7 @@ fn is_same(bbox: Bbox, [x1, y1, x2, y2]: [f32; 4]) -> bool {
     [bbox.x1 - x1, bbox.y1 - y1, bbox.x2 - x2, bbox.y2 - y2].iter().all(|edge| edge.abs() < 0.05)
 }
 
-fn inside(corners: [f32; 4], (width, height): (u32, u32)) -> Option<Bbox> {
-    let bbox = Bbox::from_corners(corners).clip(width as f32, height as f32);
-    bbox.is_proper().then_some(bbox)
+fn inside(corners: [f32; 4], image: &ImageRecord) -> Result<Bbox, String> {
+    let bbox = Bbox::from_corners(corners).clip(image.width as f32, image.height as f32);
+    if bbox.is_proper() { Ok(bbox) } else { Err("its box is none".into()) }
 }

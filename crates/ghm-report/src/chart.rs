@@ -146,10 +146,7 @@ impl Chart {
             }
             // A bar has a dot of its own.
             let (bars, dots): (Vec<Point>, Vec<Point>) = points.iter().partition(|point| point.spread > 0.0);
-            chart.draw_series(bars.iter().map(|point| {
-                let (low, high) = (point.y - point.spread, point.y + point.spread);
-                ErrorBar::new_vertical(point.x, low, point.y, high, colour.filled(), 9)
-            }))?;
+            chart.draw_series(bars.iter().map(|point| point.bar(*colour)))?;
             chart.draw_series(dots.iter().map(|point| Circle::new((point.x, point.y), DOT, colour.filled())))?;
         }
         self.draw_legend(area)?;
@@ -173,6 +170,12 @@ impl Chart {
     fn legend_width(&self) -> u32 {
         let longest = self.series.iter().map(|series| series.name.chars().count()).max().unwrap_or(0);
         if self.series.len() > 1 { 30 + LETTER * longest.min(LONGEST) as u32 } else { 0 }
+    }
+}
+
+impl Point {
+    fn bar(&self, colour: RGBColor) -> ErrorBar<f64, f64, plotters::element::ErrorBarOrientV<f64, f64>> {
+        ErrorBar::new_vertical(self.x, self.y - self.spread, self.y, self.y + self.spread, colour.filled(), 9)
     }
 }
 

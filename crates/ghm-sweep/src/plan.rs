@@ -7,7 +7,7 @@ use ghm_data::{NoiseConfig, SceneConfig};
 use serde::Deserialize;
 
 use crate::error::SweepError;
-use crate::file::{AxisFile, ChoiceFile, SweepFile};
+use crate::file::{AxisFile, ChoiceFile, CompareFile, SweepFile};
 use crate::outcome::NUMBERS;
 
 /// What is to be run.
@@ -162,28 +162,8 @@ fn checked(file: SweepFile, path: &Path) -> Result<Sweep, String> {
     if let [first, second, ..] = noisy[..] {
         return Err(format!("axes `{}` and `{}` both have noise; put it into one of them", first.name, second.name));
     }
-    let named = |name: &str, key: &str| {
-        let place = axes.iter().position(|axis| axis.name == name);
-        place.ok_or_else(|| format!("{key}: there is no axis `{name}`"))
-    };
-    let shown = |place: &usize| !axes[*place].choose;
-    let columns = match &file.columns {
-        Some(name) => Some(named(name, "columns")?),
-        None => (0..axes.len()).rfind(shown),
-    };
-    let compare = match &file.compare {
-        Some(compare) => {
-            let axis = named(&compare.axis, "compare.axis")?;
-            let value = axes[axis].choices.iter().position(|choice| choice.name == compare.with);
-            let value =
-                value.ok_or_else(|| format!("compare.with: axis `{}` has no `{}`", compare.axis, compare.with))?;
-            Some((axis, value))
-        }
-        None => None,
-    };
-    if let Some(place) = columns.into_iter().chain(compare.map(|(axis, _)| axis)).find(|place| !shown(place)) {
-        return Err(format!("axis `{}` is chosen from, so it cannot be shown or compared too", axes[place].name));
-    }
+    let columns = columns(file.columns.as_deref(), &axes)?;
+    let compare = file.compare.as_ref().map(|compare| compared(compare, &axes)).transpose()?;
     let scenes = file.scenes.map(|scenes| SceneConfig {
         width: scenes.side,
         height: scenes.side,
@@ -196,6 +176,32 @@ fn checked(file: SweepFile, path: &Path) -> Result<Sweep, String> {
     let sweep = Sweep { recipe, seeds: file.seeds, set: file.set, metric: file.metric, axes, columns, compare, scenes };
     distinct(sweep.runs().into_iter().map(|run| run.slug), "names of runs, without what file names cannot have,")?;
     Ok(sweep)
+}
+
+/// The axis whose values stand side by side.
+fn columns(name: Option<&str>, axes: &[Axis]) -> Result<Option<usize>, String> {
+    match name {
+        Some(name) => shown(name, "columns", axes).map(Some),
+        None => Ok(axes.iter().rposition(|axis| !axis.choose)),
+    }
+}
+
+/// The axis and its value that others are compared with.
+fn compared(file: &CompareFile, axes: &[Axis]) -> Result<(usize, usize), String> {
+    let axis = shown(&file.axis, "compare.axis", axes)?;
+    let value = axes[axis].choices.iter().position(|choice| choice.name == file.with);
+    let value = value.ok_or_else(|| format!("compare.with: axis `{}` has no `{}`", file.axis, file.with))?;
+    Ok((axis, value))
+}
+
+/// The place of an axis that is not chosen from.
+fn shown(name: &str, key: &str, axes: &[Axis]) -> Result<usize, String> {
+    let place = axes.iter().position(|axis| axis.name == name);
+    let place = place.ok_or_else(|| format!("{key}: there is no axis `{name}`"))?;
+    if axes[place].choose {
+        return Err(format!("{key}: axis `{name}` is chosen from, so it cannot be shown or compared too"));
+    }
+    Ok(place)
 }
 
 fn axis(file: &AxisFile) -> Result<Axis, String> {
