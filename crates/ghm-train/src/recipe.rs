@@ -253,7 +253,6 @@ impl Recipe {
 
     /// The same recipe wherever it is read from: with its data and weights by their absolute paths.
     pub fn with_absolute_paths(mut self) -> Self {
-        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         self.data.root = absolute(&self.data.root);
         self.model.weights = self.model.weights.as_deref().map(absolute);
         self
@@ -324,6 +323,10 @@ impl Recipe {
 /// The recipe of a table, or what is wrong with it, with the nearest known key.
 fn checked(table: &Table) -> Result<Recipe, String> {
     Recipe::deserialize(table.clone()).map_err(|error| with_nearest(error.to_string().trim()))
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Whether the one thing that has no default is missing.
