@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ghm_sweep::results::Outcomes;
-use ghm_sweep::{Outcome, Results, Sweep};
+use ghm_sweep::{Cell, Outcome, Results, Sweep};
 
 use crate::{FULL, parse};
 
@@ -22,6 +22,15 @@ pub fn outcomes(sweep: &Sweep) -> Outcomes {
         ((run.cell, run.seed), Outcome::Finished { numbers, seconds: 60.0 })
     };
     sweep.runs().into_iter().map(of).collect()
+}
+
+/// Has the runs of a cell with a seed fail, at both rates.
+pub fn fail(outcomes: &mut Outcomes, cell: &Cell, seed: u64) {
+    for rate in 0..2 {
+        let mut cell = cell.clone();
+        cell.0[0] = rate;
+        outcomes.insert((cell, seed), Outcome::Failed { reason: "out of memory".into() });
+    }
 }
 
 #[test]
@@ -51,8 +60,8 @@ fn rows_are_compared_seed_by_seed_with_all_else_equal() {
     assert!(interval.is_clear() && (interval.low - 0.1).abs() < 1e-12 && (interval.high - 0.1).abs() < 1e-12);
 
     // A seed that only one of the two has does not count.
-    let failed = Outcome::Failed { reason: "out of memory".into() };
-    outcomes.insert((results.rows[2].cell.clone(), 5), failed);
+    let cell = results.rows[2].cell.clone();
+    fail(&mut outcomes, &cell, 5);
     let results = Results::new(&sweep, &outcomes);
     assert_eq!((results.rows[2].failed, results.rows[2].by_seed.len()), (1, 1));
     assert_eq!((results.differences[1].by_seed.len(), results.differences[1].interval), (1, None));

@@ -2,7 +2,7 @@
 
 use ghm_sweep::{Outcome, Results, table};
 
-use crate::results::outcomes;
+use crate::results::{fail, outcomes};
 use crate::{FULL, parse};
 
 #[test]
@@ -10,7 +10,7 @@ fn the_markdown_has_means_what_was_chosen_differences_and_failures() {
     let sweep = parse(FULL).unwrap();
     let mut outcomes = outcomes(&sweep);
     let cell = Results::new(&sweep, &outcomes).rows[3].cell.clone();
-    outcomes.insert((cell, 5), Outcome::Failed { reason: "out of memory".into() });
+    fail(&mut outcomes, &cell, 5);
     assert_eq!(
         table::markdown(&Results::new(&sweep, &outcomes)),
         "\
@@ -33,6 +33,7 @@ Difference of AP from loss `focal`, seed by seed:
 Failed:
 
 - 0.0005, flips 20%, GHM-C, seed 5: out of memory
+- 0.001, flips 20%, GHM-C, seed 5: out of memory
 "
     );
 }
