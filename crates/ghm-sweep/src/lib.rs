@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`file`] | a sweep as its file has it |
+//! | [`mod@file`] | a sweep as its file has it |
 //! | [`plan`] | the sweep checked: axes, cells, runs |
 //! | [`outcome`] | what came out of a run |
 //! | [`statistics`] | means, standard deviations, paired differences and their intervals |
