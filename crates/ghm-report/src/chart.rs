@@ -193,7 +193,7 @@ impl ChartAxis {
     fn text(&self, value: f64) -> String {
         if self.names.is_empty() {
             return match value.abs() {
-                size if size != 0.0 && !(1e-3..1e5).contains(&size) => format!("{value:.0e}"),
+                size if size != 0.0 && !(1e-3..1e5).contains(&size) => format!("{value:.1e}").replace(".0e", "e"),
                 _ => format!("{}", (value * 1e6).round() / 1e6),
             };
         }

@@ -44,6 +44,15 @@ fn a_chart_without_a_point_is_an_error_with_its_title() {
 }
 
 #[test]
+fn marks_of_small_numbers_differ() {
+    let mut chart = chart();
+    chart.series[0].points = (0..4).map(|x| Point { x: f64::from(x), y: 1e-4 * f64::from(x), spread: 0.0 }).collect();
+    chart.series.truncate(1);
+    let svg = chart.svg().unwrap();
+    assert!(["1e-4", "1.5e-4", "2e-4"].iter().all(|mark| svg.contains(&format!(">\n{mark}\n<"))), "{svg}");
+}
+
+#[test]
 fn one_point_alone_has_a_place() {
     let mut chart = chart();
     chart.series.truncate(1);
