@@ -34,7 +34,7 @@ impl Spread {
 }
 
 /// Where a mean lies with 95% by the bootstrap: the middle 95% of the means of as many numbers, drawn from them with replacement
-/// (Efron 1979, percentile method). Of three numbers it is narrow: it says no more than that resampling does not change the sign.
+/// (Efron 1979, percentile method). Of two or three numbers it is their range.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Its lower end.
