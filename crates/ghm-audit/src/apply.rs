@@ -57,7 +57,7 @@ fn add(
     categories: &[Category],
     last_id: &mut u64,
 ) -> Result<(), String> {
-    let bbox_in_image = inside(suspect.bbox, image)?;
+    let bbox_in_image = inside(suspect.bbox, (image.width, image.height))?;
     let class_index = class_of(&suspect.class, categories)?;
     *last_id = last_id.checked_add(1).ok_or("no number is left for a new label")?;
     image.objects.push(Object {
@@ -74,6 +74,7 @@ fn add(
 /// Mends a label, takes it away or has it ignored.
 fn change(image: &mut ImageRecord, suspect: &Suspect, remedy: Remedy, categories: &[Category]) -> Result<(), String> {
     let place = place_of(image, suspect, categories)?;
+    let size = (image.width, image.height);
     let object = &mut image.objects[place];
     match suspect.kind {
         _ if remedy == Remedy::Ignore => object.ignored = true,
@@ -82,13 +83,13 @@ fn change(image: &mut ImageRecord, suspect: &Suspect, remedy: Remedy, categories
             object.class_index = class_of(class, categories)?;
         }
         Kind::LooseBox => {
-            let bbox = inside(suspect.suggested_bbox.ok_or("it suggests no box")?, image)?;
-            let object = &mut image.objects[place];
+            let bbox = inside(suspect.suggested_bbox.ok_or("it suggests no box")?, size)?;
             (object.bbox_in_image, object.area) = (bbox, f64::from(bbox.area()));
         }
-        Kind::SpuriousBox | Kind::Duplicate | Kind::MissingBox => {
+        Kind::SpuriousBox | Kind::Duplicate => {
             image.objects.remove(place);
         }
+        Kind::MissingBox => return Err("a missing label cannot be changed".into()),
     }
     Ok(())
 }
@@ -117,7 +118,7 @@ fn is_same(bbox: Bbox, [x1, y1, x2, y2]: [f32; 4]) -> bool {
     [bbox.x1 - x1, bbox.y1 - y1, bbox.x2 - x2, bbox.y2 - y2].iter().all(|edge| edge.abs() < 0.05)
 }
 
-fn inside(corners: [f32; 4], image: &ImageRecord) -> Result<Bbox, String> {
-    let bbox = Bbox::from_corners(corners).clip(image.width as f32, image.height as f32);
+fn inside(corners: [f32; 4], (width, height): (u32, u32)) -> Result<Bbox, String> {
+    let bbox = Bbox::from_corners(corners).clip(width as f32, height as f32);
     if bbox.is_proper() { Ok(bbox) } else { Err("its box is none".into()) }
 }

@@ -10,6 +10,8 @@ use image::imageops::FilterType;
 use image::{RgbImage, imageops};
 use serde_json::{Value, json};
 
+use crate::markup::escaped;
+
 const PAGE: &str = include_str!("findings_page/page.html");
 const STYLE: &str = include_str!("findings_page/page.css");
 const SCRIPT: &str = include_str!("findings_page/page.js");
@@ -111,10 +113,6 @@ pub fn findings_page(title: &str, document: &Value, findings: &[PageFinding]) ->
 /// JSON that no `</script>` in a name can end.
 fn script_safe(value: &Value) -> String {
     value.to_string().replace('<', "\\u003c")
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

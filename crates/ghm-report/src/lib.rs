@@ -29,6 +29,7 @@ pub mod compose;
 pub mod file;
 pub mod findings_page;
 mod layout;
+mod markup;
 pub mod page;
 pub mod text;
 

@@ -2,6 +2,8 @@
 
 use pulldown_cmark::{Event, Options, Parser, html};
 
+use crate::markup::escaped;
+
 const STYLE: &str = include_str!("page/style.css");
 
 /// A chart on a page.
@@ -33,18 +35,4 @@ pub fn page(title: &str, markdown: &str, figures: &[Figure]) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{figures}{text}</main>\n</body>\n</html>\n"
     )
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            _ => escaped.push(letter),
-        }
-    }
-    escaped
 }

@@ -138,8 +138,7 @@ fn of_all<'a>(judgements: &'a [Judgement]) -> Value {
 /// As a table, and the one list in a sentence.
 pub fn text<'a>(judgements: &'a [Judgement]) -> String {
     let first = &judgements[0];
-    let mut head = vec!["ranking".to_owned(), "kind".to_owned()];
-    head.push("wrong".to_owned());
+    let mut head = ["ranking", "kind", "wrong"].map(str::to_owned).to_vec();
     head.extend(MEASURES.map(|(_, head)| head.to_owned()));
     let mut lines: Vec<[String; 9]> = vec![line(head)];
     for (place, ranking) in first.rankings.iter().enumerate() {
