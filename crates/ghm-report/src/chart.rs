@@ -1,6 +1,7 @@
 //! Charts as SVG: lines or dots of several series, with bars for their spread.
 
-use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
+use std::ops::Range;
+
 use plotters::prelude::*;
 use plotters::series::LineSeries;
 
@@ -53,8 +54,6 @@ pub struct Chart {
 pub struct ChartAxis {
     /// What it measures, with its unit.
     pub label: String,
-    /// Whether it is logarithmic; values that are not positive are then left out.
-    pub logarithmic: bool,
     /// Names for the values 0, 1, 2 and so on, in place of numbers.
     pub names: Vec<String>,
 }
@@ -87,36 +86,19 @@ impl Chart {
     /// # Errors
     /// [`ReportError::Chart`] without a point that could be drawn.
     pub fn svg(&self) -> Result<String, ReportError> {
-        let points = || self.series.iter().flat_map(|series| &series.points).filter(|point| self.shows(point));
+        let points = || self.series.iter().flat_map(|series| &series.points).filter(|point| point.is_finite());
         let failed = |reason: String| ReportError::Chart { title: self.title.clone(), reason };
         let x = range(points().map(|point| (point.x, point.x)), &self.x);
         let y = range(points().map(|point| (point.y - point.spread, point.y + point.spread)), &self.y);
         let (Some(x), Some(y)) = (x, y) else { return Err(failed("there is no point to draw".into())) };
         let mut text = String::new();
         let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
-        let drawn = match (self.x.logarithmic, self.y.logarithmic) {
-            (false, false) => self.draw(&area, x, y),
-            (true, false) => self.draw(&area, x.log_scale(), y),
-            (false, true) => self.draw(&area, x, y.log_scale()),
-            (true, true) => self.draw(&area, x.log_scale(), y.log_scale()),
-        };
-        drawn.map_err(|error| failed(error.to_string()))?;
+        self.draw(&area, x, y).map_err(|error| failed(error.to_string()))?;
         drop(area);
         Ok(text)
     }
 
-    fn shows(&self, point: &Point) -> bool {
-        let fits = |value: f64, axis: &ChartAxis| value.is_finite() && (!axis.logarithmic || value > 0.0);
-        fits(point.x, &self.x) && fits(point.y, &self.y)
-    }
-
-    fn draw<X, Y>(&self, area: &Area, x: X, y: Y) -> Result<(), DrawingAreaErrorKind<std::io::Error>>
-    where
-        X: AsRangedCoord<Value = f64>,
-        Y: AsRangedCoord<Value = f64>,
-        X::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
-        Y::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
-    {
+    fn draw(&self, area: &Area, x: Range<f64>, y: Range<f64>) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
         area.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(area)
             .caption(&self.title, ("sans-serif", 17))
@@ -139,7 +121,7 @@ impl Chart {
             .y_label_formatter(&|value| self.y.text(*value))
             .draw()?;
         for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
-            let points: Vec<Point> = series.points.iter().copied().filter(|point| self.shows(point)).collect();
+            let points: Vec<Point> = series.points.iter().copied().filter(Point::is_finite).collect();
             if series.joined {
                 let line = points.iter().map(|point| (point.x, point.y));
                 chart.draw_series(LineSeries::new(line, colour.stroke_width(2)))?;
@@ -174,6 +156,10 @@ impl Chart {
 }
 
 impl Point {
+    fn is_finite(&self) -> bool {
+        self.x.is_finite() && self.y.is_finite()
+    }
+
     fn bar(&self, colour: RGBColor) -> ErrorBar<f64, f64, plotters::element::ErrorBarOrientV<f64, f64>> {
         ErrorBar::new_vertical(self.x, self.y - self.spread, self.y, self.y + self.spread, colour.filled(), 9)
     }
@@ -204,21 +190,11 @@ impl ChartAxis {
 }
 
 /// From the least to the most of intervals, with some room.
-fn range(ends: impl Iterator<Item = (f64, f64)>, axis: &ChartAxis) -> Option<std::ops::Range<f64>> {
+fn range(ends: impl Iterator<Item = (f64, f64)>, axis: &ChartAxis) -> Option<Range<f64>> {
     if !axis.names.is_empty() {
         return Some(-0.5..axis.names.len() as f64 - 0.5);
     }
-    let positive = |value: f64| !axis.logarithmic || value > 0.0;
-    let values = ends.flat_map(|(low, high)| [low, high]).filter(|value| positive(*value));
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-    if low > high {
-        return None;
-    }
-    Some(if axis.logarithmic {
-        let room = (high / low).powf(MARGIN).max(1.05);
-        low / room..high * room
-    } else {
-        let room = if high > low { MARGIN * (high - low) } else { ROOM };
-        low - room..high + room
-    })
+    let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (a, b)| (low.min(a), high.max(b)));
+    let room = if high > low { MARGIN * (high - low) } else { ROOM };
+    (low <= high).then(|| low - room..high + room)
 }

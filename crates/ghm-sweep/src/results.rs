@@ -63,8 +63,8 @@ impl<'a> Results<'a> {
         let mut rows: Vec<Row> = Vec::new();
         for cell in sweep.cells() {
             let row = row(sweep, outcomes, cell);
-            match rows.iter_mut().find(|other| shown(sweep, &other.cell) == shown(sweep, &row.cell)) {
-                Some(other) if merit(&row) > merit(other) => *other = row,
+            match place(sweep, &rows, &row.cell) {
+                Some(other) if merit(&row) > merit(&rows[other]) => rows[other] = row,
                 Some(_) => {}
                 None => rows.push(row),
             }
@@ -75,13 +75,17 @@ impl<'a> Results<'a> {
 
     /// The row of a combination of values, of which those of axes that are chosen from do not count.
     pub fn row_of(&self, cell: &Cell) -> Option<usize> {
-        self.rows.iter().position(|row| shown(self.sweep, &row.cell) == shown(self.sweep, cell))
+        place(self.sweep, &self.rows, cell)
     }
 }
 
 /// The values of the axes that are not chosen from.
 fn shown(sweep: &Sweep, cell: &Cell) -> Vec<usize> {
     sweep.axes.iter().zip(&cell.0).filter(|(axis, _)| !axis.choose).map(|(_, choice)| *choice).collect()
+}
+
+fn place(sweep: &Sweep, rows: &[Row], cell: &Cell) -> Option<usize> {
+    rows.iter().position(|row| shown(sweep, &row.cell) == shown(sweep, cell))
 }
 
 /// By which one value is chosen before another: one with which more runs have the number, and of equals the better mean.
@@ -104,7 +108,7 @@ fn differences(sweep: &Sweep, rows: &[Row]) -> Vec<Difference> {
         }
         let mut other = one.cell.clone();
         other.0[axis] = value;
-        let with = rows.iter().position(|row| shown(sweep, &row.cell) == shown(sweep, &other))?;
+        let with = place(sweep, rows, &other)?;
         let pair = |(seed, number): (&u64, &f64)| Some(number - rows[with].by_seed.get(seed)?);
         let by_seed: Vec<f64> = one.by_seed.iter().filter_map(pair).collect();
         let spread = Spread::of(by_seed.iter().copied())?;
