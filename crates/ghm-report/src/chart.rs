@@ -196,5 +196,5 @@ fn range(ends: impl Iterator<Item = (f64, f64)>, axis: &ChartAxis) -> Option<Ran
     }
     let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (a, b)| (low.min(a), high.max(b)));
     let room = if high > low { MARGIN * (high - low) } else { ROOM };
-    (low <= high).then(|| low - room..high + room)
+    (low <= high).then_some(low - room..high + room)
 }
