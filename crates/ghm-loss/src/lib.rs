@@ -27,6 +27,7 @@
 //! | `overlap` | what is measured on two boxes, with derivatives |
 //! | `boxes` | checked boxes, and the pass of a sum over them |
 //! | `histogram`, `sums`, `harmonise` | the pass that counts, the pass that writes, and both together |
+//! | `spectrum` | [`Spectrum`], how the gradient of a loss is shared out over gradient norms |
 //! | `sum` | a sum in f64 of many f32 |
 //! | `blocks`, `block` | checked slices, handed out in blocks of fixed size; such a block |
 //! | `vector` | loops compiled for each width of vectors |
@@ -118,6 +119,7 @@ mod rows;
 mod sieve;
 mod smooth_l1;
 mod softmax;
+mod spectrum;
 mod sum;
 mod sums;
 #[cfg(target_arch = "x86_64")]
@@ -150,5 +152,6 @@ pub use real::Real;
 pub use regions::{BinWeights, MAX_BINS};
 pub use smooth_l1::{l1, smooth_l1};
 pub use softmax::{SoftmaxNorm, softmax_cross_entropy, softmax_ghm_c};
+pub use spectrum::{Side, Spectrum};
 pub use targets::{BACKGROUND, IGNORED, Targets};
 pub use varifocal::{VarifocalConfig, varifocal};
