@@ -62,7 +62,7 @@ fn not_twelve(count: usize) -> EvalError {
 }
 
 /// As pycocotools' `loadRes`: numbered from 1 in the given order, area from the box, no crowds.
-fn results_of(detections: &[Detection]) -> COCO {
+pub(crate) fn results_of(detections: &[Detection]) -> COCO {
     let annotation = |(id, detection): (u64, &Detection)| Annotation {
         id,
         image_id: detection.image_id,

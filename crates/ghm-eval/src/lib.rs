@@ -10,6 +10,7 @@
 //! | `check` | detections against the ground truth: every defect at once |
 //! | `evaluate` | [`evaluate`]: hand both to the evaluator |
 //! | `evaluation` | [`Evaluation`]: the twelve numbers and the per-class table |
+//! | `review` | [`review`](fn@review): curves, confusions, calibration, and which boxes are right |
 //! | `evidence` | [`Evidence`]: what a network said of every label while it learned |
 //! | `finding` | [`Finding`], [`Problem`]: what is wrong, where, and the way out |
 //! | `error` | [`EvalError`] |
@@ -46,6 +47,7 @@ mod field;
 mod finding;
 mod json_text;
 mod loose;
+mod review;
 mod truth;
 mod truth_records;
 
@@ -55,4 +57,5 @@ pub use evaluate::evaluate;
 pub use evaluation::{ClassNumbers, Evaluation, PerClass, Warning};
 pub use evidence::{BackgroundEvidence, Evidence, LabelEvidence};
 pub use finding::{Finding, IdRange, List, Problem, SHOWN_FINDINGS};
+pub use review::{Calibration, Confusion, Counts, Curve, Missed, Review, review};
 pub use truth::GroundTruth;
