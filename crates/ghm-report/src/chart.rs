@@ -1,14 +1,22 @@
-//! Charts as SVG: lines or dots of several series, with bars for their spread.
+//! Charts as SVG or as pixels: lines or dots of several series, with bars for their spread.
 
 use std::ops::Range;
+use std::sync::Once;
 
+use image::RgbImage;
+use plotters::coord::Shift;
+use plotters::element::ErrorBarOrientV;
 use plotters::prelude::*;
 use plotters::series::LineSeries;
+use plotters::style::{FontStyle, register_font};
 
 use crate::file::ReportError;
 
-/// Width and height of a chart, in SVG units.
+/// Width and height of a chart, in units: those of SVG, or pairs of pixels.
 const SIZE: (u32, u32) = (720, 420);
+
+/// Pixels of a unit where a chart is made of pixels.
+const PIXELS: u32 = 2;
 
 /// Share of an axis that is left free at both ends.
 const MARGIN: f64 = 0.05;
@@ -27,14 +35,18 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 0, 0),
 ];
 
-/// Radius of a dot, in SVG units.
+/// Radius of a dot, in units.
 const DOT: u32 = 4;
 
-/// Width of a letter in the legend, about, in SVG units; and the most letters for which there is room.
+/// Width of a letter in the legend, about, in units; and the most letters for which there is room.
 const LETTER: u32 = 7;
 const LONGEST: usize = 30;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+/// The letters: pixels need them here, SVG takes those of whoever looks at it.
+const LETTERS: &[u8] = include_bytes!("../assets/Roboto-Regular.ttf");
+
+type Area<B> = DrawingArea<B, Shift>;
+type Drawn<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
 /// A chart.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +68,10 @@ pub struct ChartAxis {
     pub label: String,
     /// Names for the values 0, 1, 2 and so on, in place of numbers.
     pub names: Vec<String>,
+    /// From where to where it goes; as far as there are points where absent.
+    pub range: Option<(f64, f64)>,
+    /// Whether equal steps are equal ratios; what is not above 0 is not drawn then.
+    pub logarithmic: bool,
 }
 
 /// Points of one name and colour.
@@ -63,10 +79,21 @@ pub struct ChartAxis {
 pub struct Series {
     /// Its name in the legend.
     pub name: String,
-    /// Whether its points are joined.
-    pub joined: bool,
+    /// How its points are drawn.
+    pub mark: Mark,
     /// The points, from left to right.
     pub points: Vec<Point>,
+}
+
+/// How points are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// A dot each.
+    Dots,
+    /// A dot each, and a line through them.
+    DotsAndLine,
+    /// A line through them, broken where a point cannot be drawn.
+    Line,
 }
 
 /// A point.
@@ -80,73 +107,48 @@ pub struct Point {
     pub spread: f64,
 }
 
+impl Point {
+    /// One without a bar.
+    pub fn new(x: f64, y: f64) -> Self {
+        Self { x, y, spread: 0.0 }
+    }
+}
+
 impl Chart {
+    /// Whether there is a point to draw.
+    pub fn is_drawable(&self) -> bool {
+        self.series.iter().any(|series| self.placed(series).next().is_some())
+    }
+
     /// The chart as an SVG file.
     ///
     /// # Errors
     /// [`ReportError::Chart`] without a point that could be drawn.
     pub fn svg(&self) -> Result<String, ReportError> {
-        let points = || self.series.iter().flat_map(|series| &series.points).filter(|point| point.is_finite());
-        let failed = |reason: String| ReportError::Chart { title: self.title.clone(), reason };
-        let x = range(points().map(|point| (point.x, point.x)), &self.x);
-        let y = range(points().map(|point| (point.y - point.spread, point.y + point.spread)), &self.y);
-        let (Some(x), Some(y)) = (x, y) else { return Err(failed("there is no point to draw".into())) };
+        let plot = Plot::new(self, 1)?;
         let mut text = String::new();
         let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
-        self.draw(&area, x, y).map_err(|error| failed(error.to_string()))?;
+        plot.draw(&area).map_err(|error| self.failed(error))?;
         drop(area);
         Ok(text)
     }
 
-    fn draw(&self, area: &Area, x: Range<f64>, y: Range<f64>) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
-        area.fill(&WHITE)?;
-        let mut chart = ChartBuilder::on(area)
-            .caption(&self.title, ("sans-serif", 17))
-            .margin(14)
-            .margin_right(14 + self.legend_width())
-            .x_label_area_size(46)
-            .y_label_area_size(62)
-            .build_cartesian_2d(x, y)?;
-        chart
-            .configure_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(BLACK.mix(0.12))
-            .label_style(("sans-serif", 13))
-            .axis_desc_style(("sans-serif", 14))
-            .x_labels(self.x.ticks())
-            .y_labels(self.y.ticks())
-            .x_desc(&self.x.label)
-            .y_desc(&self.y.label)
-            .x_label_formatter(&|value| self.x.text(*value))
-            .y_label_formatter(&|value| self.y.text(*value))
-            .draw()?;
-        for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
-            let points: Vec<Point> = series.points.iter().copied().filter(Point::is_finite).collect();
-            if series.joined {
-                let line = points.iter().map(|point| (point.x, point.y));
-                chart.draw_series(LineSeries::new(line, colour.stroke_width(2)))?;
-            }
-            // A bar has a dot of its own.
-            let (bars, dots): (Vec<Point>, Vec<Point>) = points.iter().partition(|point| point.spread > 0.0);
-            chart.draw_series(bars.iter().map(|point| point.bar(*colour)))?;
-            chart.draw_series(dots.iter().map(|point| Circle::new((point.x, point.y), DOT, colour.filled())))?;
-        }
-        self.draw_legend(area)?;
-        area.present()
+    /// The chart as a picture of 1440 x 840 pixels.
+    ///
+    /// # Errors
+    /// As of [`Chart::svg`].
+    pub fn picture(&self) -> Result<RgbImage, ReportError> {
+        let plot = Plot::new(self, PIXELS)?;
+        let (width, height) = (SIZE.0 * PIXELS, SIZE.1 * PIXELS);
+        let mut picture = RgbImage::new(width, height);
+        let area = BitMapBackend::with_buffer(&mut picture, (width, height)).into_drawing_area();
+        plot.draw(&area).map_err(|error| self.failed(error))?;
+        drop(area);
+        Ok(picture)
     }
 
-    /// Beside the chart, where no point can be; nothing for a single series.
-    fn draw_legend(&self, area: &Area) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
-        if self.legend_width() == 0 {
-            return Ok(());
-        }
-        let left = (SIZE.0 - self.legend_width()) as i32;
-        for (number, (series, colour)) in (0..).zip(self.series.iter().zip(COLOURS.iter().cycle())) {
-            let y = 60 + 20 * number;
-            area.draw(&Circle::new((left, y), DOT, colour.filled()))?;
-            area.draw(&Text::new(series.name.clone(), (left + 12, y - 6), ("sans-serif", 13)))?;
-        }
-        Ok(())
+    fn failed(&self, reason: impl ToString) -> ReportError {
+        ReportError::Chart { title: self.title.clone(), reason: reason.to_string() }
     }
 
     fn legend_width(&self) -> u32 {
@@ -155,13 +157,126 @@ impl Chart {
     }
 }
 
-impl Point {
-    fn is_finite(&self) -> bool {
-        self.x.is_finite() && self.y.is_finite()
+/// A chart that can be drawn: where its axes begin and end, and how large a unit is.
+struct Plot<'a> {
+    chart: &'a Chart,
+    x: Range<f64>,
+    y: Range<f64>,
+    unit: u32,
+}
+
+/// A point where it lies on the axes, with the ends of its bar.
+#[derive(Clone, Copy)]
+struct Placed {
+    x: f64,
+    y: f64,
+    bar: Option<(f64, f64)>,
+}
+
+impl<'a> Plot<'a> {
+    fn new(chart: &'a Chart, unit: u32) -> Result<Self, ReportError> {
+        // Nothing else is called by this name, and the bytes are a font.
+        static REGISTERED: Once = Once::new();
+        REGISTERED.call_once(|| {
+            let _ = register_font("sans-serif", FontStyle::Normal, LETTERS);
+        });
+        let placed = || chart.series.iter().flat_map(|series| chart.placed(series));
+        let x = chart.x.span(placed().map(|point| (point.x, point.x)));
+        let y = chart.y.span(placed().map(|point| point.bar.unwrap_or((point.y, point.y))));
+        match (chart.is_drawable(), x, y) {
+            (true, Some(x), Some(y)) => Ok(Self { chart, x, y, unit }),
+            _ => Err(chart.failed("there is no point to draw")),
+        }
     }
 
-    fn bar(&self, colour: RGBColor) -> ErrorBar<f64, f64, plotters::element::ErrorBarOrientV<f64, f64>> {
-        ErrorBar::new_vertical(self.x, self.y - self.spread, self.y, self.y + self.spread, colour.filled(), 9)
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+        let (chart, unit) = (self.chart, self.unit);
+        let letters = |size: u32| ("sans-serif", size * unit);
+        area.fill(&WHITE)?;
+        let mut plane = ChartBuilder::on(area)
+            .caption(&chart.title, letters(17))
+            .margin(14 * unit)
+            .margin_right((14 + chart.legend_width()) * unit)
+            .x_label_area_size(46 * unit)
+            .y_label_area_size(62 * unit)
+            .build_cartesian_2d(self.x.clone(), self.y.clone())?;
+        plane
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(BLACK.mix(0.12).stroke_width(unit))
+            .axis_style(BLACK.stroke_width(unit))
+            .label_style(letters(13))
+            .axis_desc_style(letters(14))
+            .x_labels(chart.x.ticks(&self.x))
+            .y_labels(chart.y.ticks(&self.y))
+            .x_desc(&chart.x.label)
+            .y_desc(&chart.y.label)
+            .x_label_formatter(&|value| chart.x.text(*value))
+            .y_label_formatter(&|value| chart.y.text(*value))
+            .draw()?;
+        for (series, colour) in chart.series.iter().zip(COLOURS.iter().cycle()) {
+            let stretches = chart.stretches(series);
+            if series.mark != Mark::Dots {
+                for stretch in &stretches {
+                    let line = stretch.iter().map(|point| (point.x, point.y));
+                    plane.draw_series(LineSeries::new(line, colour.stroke_width(2 * unit)))?;
+                }
+            }
+            let points = || stretches.iter().flatten();
+            plane.draw_series(points().filter_map(|point| point.bar(*colour, unit)))?;
+            // A bar has a dot of its own, and a point alone would not be seen as a line.
+            let alone = stretches.iter().filter(|stretch| stretch.len() == 1).flatten();
+            let dots: Vec<&Placed> = if series.mark == Mark::Line { alone.collect() } else { points().collect() };
+            let dots = dots.into_iter().filter(|point| point.bar.is_none());
+            plane.draw_series(dots.map(|point| Circle::new((point.x, point.y), DOT * unit, colour.filled())))?;
+        }
+        self.draw_legend(area)?;
+        area.present()
+    }
+
+    /// Beside the chart, where no point can be; nothing for a single series.
+    fn draw_legend<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+        let (chart, unit) = (self.chart, self.unit as i32);
+        if chart.legend_width() == 0 {
+            return Ok(());
+        }
+        let left = (SIZE.0 - chart.legend_width()) as i32 * unit;
+        for (number, (series, colour)) in (0..).zip(chart.series.iter().zip(COLOURS.iter().cycle())) {
+            let y = (60 + 20 * number) * unit;
+            area.draw(&Circle::new((left, y), DOT * self.unit, colour.filled()))?;
+            let name = (left + 12 * unit, y - 6 * unit);
+            area.draw(&Text::new(series.name.clone(), name, ("sans-serif", 13 * self.unit)))?;
+        }
+        Ok(())
+    }
+}
+
+impl Chart {
+    /// The points of a series that can be drawn.
+    fn placed<'a>(&'a self, series: &'a Series) -> impl Iterator<Item = Placed> + 'a {
+        series.points.iter().filter_map(|point| self.place(point))
+    }
+
+    /// The same in stretches without a point between them that cannot be drawn.
+    fn stretches(&self, series: &Series) -> Vec<Vec<Placed>> {
+        let stretches = series.points.split(|point| self.place(point).is_none());
+        let placed = stretches.map(|stretch| stretch.iter().filter_map(|point| self.place(point)).collect());
+        placed.filter(|stretch: &Vec<Placed>| !stretch.is_empty()).collect()
+    }
+
+    fn place(&self, point: &Point) -> Option<Placed> {
+        let (x, y) = (self.x.place(point.x), self.y.place(point.y));
+        let low = self.y.place(point.y - point.spread);
+        let bar = (if low.is_finite() { low } else { y }, self.y.place(point.y + point.spread));
+        let bar = (point.spread > 0.0 && bar.1.is_finite()).then_some(bar);
+        (x.is_finite() && y.is_finite()).then_some(Placed { x, y, bar })
+    }
+}
+
+impl Placed {
+    fn bar(&self, colour: RGBColor, unit: u32) -> Option<ErrorBar<f64, f64, ErrorBarOrientV<f64, f64>>> {
+        let (low, high) = self.bar?;
+        Some(ErrorBar::new_vertical(self.x, low, self.y, high, colour.filled(), 9 * unit))
     }
 }
 
@@ -171,17 +286,56 @@ impl ChartAxis {
         Self { label: label.into(), ..Self::default() }
     }
 
-    /// About how many marks it has; each second one of names lies between two of them.
-    fn ticks(&self) -> usize {
-        if self.names.is_empty() { 8 } else { 2 * self.names.len() }
+    /// The same from one number to another.
+    #[must_use]
+    pub fn from_to(self, low: f64, high: f64) -> Self {
+        Self { range: Some((low, high)), ..self }
+    }
+
+    /// The same with equal steps for equal ratios.
+    #[must_use]
+    pub fn logarithmic(self) -> Self {
+        Self { logarithmic: true, ..self }
+    }
+
+    /// Where a value lies along the axis; nowhere what has no logarithm.
+    fn place(&self, value: f64) -> f64 {
+        match self.logarithmic {
+            true if value > 0.0 => value.log10(),
+            true => f64::NAN,
+            false => value,
+        }
+    }
+
+    /// From the least to the most of intervals, with some room.
+    fn span(&self, ends: impl Iterator<Item = (f64, f64)>) -> Option<Range<f64>> {
+        if !self.names.is_empty() {
+            return Some(-0.5..self.names.len() as f64 - 0.5);
+        }
+        if let Some((low, high)) = self.range.map(|(low, high)| (self.place(low), self.place(high)))
+            && low.is_finite()
+            && high.is_finite()
+        {
+            return Some(low..high);
+        }
+        let (low, high) =
+            ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (a, b)| (low.min(a), high.max(b)));
+        let room = if high > low { MARGIN * (high - low) } else { ROOM };
+        (low <= high).then_some(low - room..high + room)
+    }
+
+    /// About how many marks it has. Each second one of names lies between two of them, and powers of ten have one each if they are few.
+    fn ticks(&self, span: &Range<f64>) -> usize {
+        match self.names.len() {
+            0 if self.logarithmic => ((span.end - span.start).ceil() as usize + 1).clamp(4, 12),
+            0 => 8,
+            names => 2 * names,
+        }
     }
 
     fn text(&self, value: f64) -> String {
         if self.names.is_empty() {
-            return match value.abs() {
-                size if size != 0.0 && !(1e-3..1e5).contains(&size) => format!("{value:.1e}").replace(".0e", "e"),
-                _ => format!("{}", (value * 1e6).round() / 1e6),
-            };
+            return number(if self.logarithmic { 10f64.powf(value) } else { value }, self.logarithmic);
         }
         let index = value.round();
         let whole = (value - index).abs() < 1e-6 && index >= 0.0;
@@ -189,12 +343,14 @@ impl ChartAxis {
     }
 }
 
-/// From the least to the most of intervals, with some room.
-fn range(ends: impl Iterator<Item = (f64, f64)>, axis: &ChartAxis) -> Option<Range<f64>> {
-    if !axis.names.is_empty() {
-        return Some(-0.5..axis.names.len() as f64 - 0.5);
+/// A number at a mark; between powers of ten as many digits as tell it from the next mark.
+fn number(value: f64, rounded: bool) -> String {
+    match value.abs() {
+        size if size != 0.0 && !(1e-3..1e5).contains(&size) => format!("{value:.1e}").replace(".0e", "e"),
+        size if rounded && size > 0.0 => {
+            let digits = 10f64.powf(1.0 - size.log10().floor());
+            format!("{}", (value * digits).round() / digits)
+        }
+        _ => format!("{}", (value * 1e6).round() / 1e6),
     }
-    let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (a, b)| (low.min(a), high.max(b)));
-    let room = if high > low { MARGIN * (high - low) } else { ROOM };
-    (low <= high).then_some(low - room..high + room)
 }

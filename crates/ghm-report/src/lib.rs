@@ -6,9 +6,11 @@
 //! | [`boxes`] | boxes and their labels drawn on a picture |
 //! | [`text`] | the bitmap font |
 //! | [`compose`] | pictures side by side and enlarged |
-//! | [`chart`] | charts as SVG |
+//! | [`chart`] | charts as SVG and as pixels |
+//! | [`crop`] | a part of a picture with a label and what a network sees there |
 //! | [`mod@findings_page`] | a page on which findings about labels are accepted or rejected |
-//! | [`mod@page`] | a page of text, tables and charts in one file |
+//! | [`mod@page`] | a page of text, tables, charts and parts of pictures in one file |
+//! | [`matrix`] | counts in rows and columns |
 //! | [`mod@file`] | writing a picture, whole or not at all |
 //!
 //! ```
@@ -26,17 +28,21 @@ pub mod boxes;
 pub mod chart;
 pub mod colour;
 pub mod compose;
+pub mod crop;
 pub mod file;
 pub mod findings_page;
 mod layout;
 mod markup;
+pub mod matrix;
 pub mod page;
 pub mod text;
 
 pub use boxes::{DrawnBox, draw_boxes};
-pub use chart::{Chart, ChartAxis, Point, Series};
+pub use chart::{Chart, ChartAxis, Mark, Point, Series};
 pub use colour::{Colour, class_colour};
 pub use compose::{enlarge, side_by_side};
+pub use crop::Crop;
 pub use file::{ReportError, write_png};
-pub use findings_page::{Crop, PageFinding, findings_page};
-pub use page::{Figure, page};
+pub use findings_page::{PageFinding, findings_page};
+pub use matrix::Matrix;
+pub use page::{Block, Figure, Shown, page};

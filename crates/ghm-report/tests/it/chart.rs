@@ -1,11 +1,11 @@
 //! Charts.
 
-use ghm_report::{Chart, ChartAxis, Point, Series};
+use ghm_report::{Chart, ChartAxis, Mark, Point, Series};
 
 fn chart() -> Chart {
     let series = |name: &str, at: f64| Series {
         name: name.into(),
-        joined: true,
+        mark: Mark::DotsAndLine,
         points: (0..3).map(|x| Point { x: f64::from(x), y: at / f64::from(1 + x), spread: 0.01 }).collect(),
     };
     Chart {
@@ -57,4 +57,62 @@ fn one_point_alone_has_a_place() {
     chart.series[0].points.truncate(1);
     chart.x = ChartAxis::of("learning rate");
     assert_eq!(chart.svg().unwrap().matches("<circle").count(), 1);
+}
+
+#[test]
+fn pixels_show_what_the_svg_shows() {
+    let picture = chart().picture().unwrap();
+    assert_eq!(picture.dimensions(), (1440, 840));
+    let of = |colour: [u8; 3]| picture.pixels().filter(|pixel| pixel.0 == colour).count();
+    // Two lines of several hundred pixels each.
+    assert!(of([0, 114, 178]) > 2_000 && of([213, 94, 0]) > 2_000, "{} {}", of([0, 114, 178]), of([213, 94, 0]));
+    // The title stands alone in its lines.
+    let title = picture.rows().take(60).flatten().filter(|pixel| pixel.0[0] < 128).count();
+    let untitled = Chart { title: String::new(), ..chart() }.picture().unwrap();
+    assert!(title > 500, "{title}");
+    assert_eq!(untitled.rows().take(28).flatten().filter(|pixel| pixel.0[0] < 128).count(), 0);
+}
+
+#[test]
+fn equal_ratios_are_equal_steps_and_zero_has_no_place() {
+    let mut chart = chart();
+    chart.series.truncate(1);
+    chart.x = ChartAxis::of("g").from_to(0.0, 4.0);
+    chart.y = ChartAxis::of("examples").logarithmic();
+    chart.series[0].points =
+        [1.0, 100.0, 10_000.0, 0.0].iter().zip(0..).map(|(y, x)| Point::new(f64::from(x), *y)).collect();
+    let svg = chart.svg().unwrap();
+    let heights: Vec<i32> = svg
+        .split("<circle ")
+        .skip(1)
+        .map(|circle| circle.split("cy=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(heights.len(), 3);
+    assert!(((heights[0] - heights[1]) - (heights[1] - heights[2])).abs() <= 1, "{heights:?}");
+    for mark in ["10", "100", "1000", "10000"] {
+        assert!(svg.contains(&format!(">\n{mark}\n<")), "no {mark} in {svg}");
+    }
+}
+
+#[test]
+fn a_line_is_broken_where_a_point_cannot_be_drawn_and_a_lone_point_is_a_dot() {
+    let mut chart = chart();
+    chart.series.truncate(1);
+    chart.x = ChartAxis::of("g");
+    chart.series[0].mark = Mark::Line;
+    let drawn = |chart: &Chart, ys: &[f64]| {
+        let mut chart = chart.clone();
+        chart.series[0].points = ys.iter().zip(0..).map(|(y, x)| Point::new(f64::from(x), *y)).collect();
+        let svg = chart.svg().unwrap();
+        // In the first colour: axes have lines too.
+        let lines = svg.split("<polyline").skip(1).filter(|line| line.split('>').next().unwrap().contains("#0072B2"));
+        (lines.count(), svg.matches("<circle").count())
+    };
+    assert_eq!(drawn(&chart, &[0.1, 0.2, 0.3, 0.4]), (1, 0));
+    assert_eq!(drawn(&chart, &[0.1, 0.2, f64::NAN, 0.3, 0.4]), (2, 0));
+    assert_eq!(drawn(&chart, &[0.1, 0.2, f64::NAN, 0.3]).1, 1);
+    let mut empty = chart.clone();
+    empty.y = ChartAxis::of("share").logarithmic();
+    empty.series[0].points = vec![Point::new(0.5, 0.0)];
+    assert!(chart.is_drawable() && !empty.is_drawable());
 }
