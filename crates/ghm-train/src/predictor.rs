@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use ghm_boxes::Candidate;
 use ghm_data::{Batch, Category, Dataset, Loader, LoaderConfig, Order, Sample, Skipped};
+use ghm_detector::targets::{ImageTruth, Targets, assign};
 use ghm_detector::{RetinaNet, WeightsReport, decode, load_model, load_weights};
 use ghm_eval::Detection;
 
 use crate::device::expect_precision;
 use crate::input::Input;
+use crate::learner::truth;
 use crate::plan::{loader, pipeline};
 use crate::{Checkpoint, Recipe, RunDirectory, TrainError};
 
@@ -43,6 +45,22 @@ pub struct BatchFound<'a> {
     pub image_indices: &'a [usize],
     /// Their boxes, in their order.
     pub detections: &'a [Detection],
+}
+
+/// What the losses would see of one batch: outputs beside targets, in rows over levels, in a level over pictures, in a picture over
+/// anchors.
+#[derive(Clone, Debug)]
+pub struct BatchExamples {
+    /// Pictures done, those left out included.
+    pub done: usize,
+    /// Pictures to do.
+    pub total: usize,
+    /// `[rows, C]`.
+    pub logits: Vec<f32>,
+    /// `[rows, 4]`.
+    pub deltas: Vec<f32>,
+    /// What each row is to be.
+    pub targets: Targets,
 }
 
 impl Predictor {
@@ -134,6 +152,47 @@ impl Predictor {
         dataset: &Arc<Dataset>,
         mut tell: impl FnMut(BatchFound),
     ) -> Result<Predictions, TrainError> {
+        let mut predictions = Predictions::default();
+        self.each_batch(dataset, |batch, done, total| {
+            predictions.skipped.append(&mut batch.skipped);
+            let first = predictions.detections.len();
+            if !batch.samples.is_empty() {
+                predictions.detections.extend(self.detect(batch));
+            }
+            let image_indices: Vec<usize> = batch.samples.iter().map(|sample| sample.image_index).collect();
+            let detections = &predictions.detections[first..];
+            tell(BatchFound { done, total, image_indices: &image_indices, detections });
+            Ok(())
+        })?;
+        Ok(predictions)
+    }
+
+    /// What the losses would see of all pictures of a data set, unchanged ones, batch by batch; returns those that could not be read.
+    pub fn examples(
+        &self,
+        dataset: &Arc<Dataset>,
+        mut tell: impl FnMut(BatchExamples) -> Result<(), TrainError>,
+    ) -> Result<Vec<Skipped>, TrainError> {
+        let mut skipped = Vec::new();
+        self.each_batch(dataset, |batch, done, total| {
+            skipped.append(&mut batch.skipped);
+            if batch.samples.is_empty() {
+                return Ok(());
+            }
+            let output = self.network.forward(self.input.tensor(batch));
+            let truths: Vec<ImageTruth> = batch.samples.iter().map(truth).collect();
+            let targets = assign(&self.recipe.model, &output.maps, &truths);
+            tell(BatchExamples { done, total, logits: joined(output.logits), deltas: joined(output.deltas), targets })
+        })?;
+        Ok(skipped)
+    }
+
+    /// Every batch of a data set in order, with how many pictures it brings those done to, and how many there are.
+    fn each_batch(
+        &self,
+        dataset: &Arc<Dataset>,
+        mut each: impl FnMut(&mut Batch, usize, usize) -> Result<(), TrainError>,
+    ) -> Result<(), TrainError> {
         let total = dataset.images.len();
         let order = Order {
             seed: 0,
@@ -144,21 +203,13 @@ impl Predictor {
         };
         let config = LoaderConfig { cache: 0, ..loader(&self.recipe, self.input.form()) }; // every picture is read once
         let loader = Loader::new(Arc::clone(dataset), pipeline(&self.recipe, None), order, config)?;
-        let mut predictions = Predictions::default();
         let mut done = 0;
         for mut batch in loader.epoch(0, 0) {
             done += batch.samples.len() + batch.skipped.len();
-            predictions.skipped.append(&mut batch.skipped);
-            let first = predictions.detections.len();
-            if !batch.samples.is_empty() {
-                predictions.detections.extend(self.detect(&batch));
-            }
-            let image_indices: Vec<usize> = batch.samples.iter().map(|sample| sample.image_index).collect();
+            each(&mut batch, done, total)?;
             loader.recycle(batch);
-            let detections = &predictions.detections[first..];
-            tell(BatchFound { done, total, image_indices: &image_indices, detections });
         }
-        Ok(predictions)
+        Ok(())
     }
 
     fn detect(&self, batch: &Batch) -> Vec<Detection> {
@@ -170,6 +221,12 @@ impl Predictor {
         };
         batch.samples.iter().zip(found).flat_map(one).collect()
     }
+}
+
+/// The numbers of all levels, one after the other.
+fn joined(levels: Vec<Tensor<3>>) -> Vec<f32> {
+    let numbers = |level: Tensor<3>| level.into_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
+    levels.into_iter().flat_map(numbers).collect()
 }
 
 /// A box in the pixels of the original picture; `None` when rounding leaves nothing of it.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ghm_eval::Evidence;
 
 use crate::error::io;
-use crate::step_record::{EpochRecord, StepRecord};
+use crate::step_record::{DensityRecord, EpochRecord, StepRecord};
 use crate::{Recipe, TrainError};
 
 /// The version of burn that this is built on.
@@ -86,6 +86,11 @@ impl RunDirectory {
         self.root.join("evidence.jsonl")
     }
 
+    /// The densities of the losses at the end of every epoch, one a line.
+    pub fn densities_path(&self) -> PathBuf {
+        self.root.join("densities.jsonl")
+    }
+
     /// The checkpoint of this name, `last` or `best`.
     pub fn checkpoint_path(&self, name: &str) -> PathBuf {
         self.root.join("checkpoints").join(name)
@@ -137,13 +142,15 @@ impl RunDirectory {
             let made = line.split(',').nth(1).and_then(|column| column.parse::<usize>().ok());
             line == EpochRecord::HEADER || made.is_some_and(|made| made <= step)
         })?;
-        let evidence = self.evidence_path();
-        keep_lines(&evidence, |line| serde_json::from_str::<Dated>(line).is_ok_and(|said| said.step <= step))?;
+        let (evidence, densities) = (self.evidence_path(), self.densities_path());
+        for dated in [&evidence, &densities] {
+            keep_lines(dated, |line| serde_json::from_str::<Dated>(line).is_ok_and(|said| said.step <= step))?;
+        }
         let mut logs = RunLogs {
             metrics: append(&metrics)?,
             epochs: append(&epochs)?,
             evidence: None,
-            paths: (metrics, epochs, evidence),
+            paths: Paths { metrics, epochs, evidence, densities },
             _lock: lock,
         };
         if logs.epochs.metadata().is_ok_and(|m| m.len() == 0) {
@@ -170,7 +177,7 @@ fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// Of a line of evidence, when it was written.
+/// Of a line of evidence or of densities, when it was written.
 #[derive(serde::Deserialize)]
 struct Dated {
     step: usize,
@@ -183,17 +190,26 @@ pub struct RunLogs {
     epochs: File,
     /// Opened with its first line.
     evidence: Option<File>,
-    paths: (PathBuf, PathBuf, PathBuf),
+    paths: Paths,
     /// Held as long as the logs are open.
     _lock: Option<File>,
+}
+
+#[derive(Debug)]
+struct Paths {
+    metrics: PathBuf,
+    epochs: PathBuf,
+    evidence: PathBuf,
+    densities: PathBuf,
 }
 
 impl RunLogs {
     /// Adds an update.
     pub fn step(&mut self, record: &StepRecord) -> Result<(), TrainError> {
-        let mut line = serde_json::to_string(record).map_err(|e| io(&self.paths.0, "cannot be written")(e.into()))?;
+        let mut line =
+            serde_json::to_string(record).map_err(|e| io(&self.paths.metrics, "cannot be written")(e.into()))?;
         line.push('\n');
-        self.metrics.write_all(line.as_bytes()).map_err(io(&self.paths.0, "cannot be written"))
+        self.metrics.write_all(line.as_bytes()).map_err(io(&self.paths.metrics, "cannot be written"))
     }
 
     /// Adds what was said of the labels of an update.
@@ -201,7 +217,7 @@ impl RunLogs {
         if said.is_empty() {
             return Ok(());
         }
-        let path = &self.paths.2;
+        let path = &self.paths.evidence;
         let mut lines = Vec::new();
         for said in said {
             serde_json::to_writer(&mut lines, said).map_err(|e| io(path, "cannot be written")(e.into()))?;
@@ -220,14 +236,28 @@ impl RunLogs {
     }
 
     fn epoch_line(&mut self, line: &str) -> Result<(), TrainError> {
-        writeln!(self.epochs, "{line}").map_err(io(&self.paths.1, "cannot be written"))
+        writeln!(self.epochs, "{line}").map_err(io(&self.paths.epochs, "cannot be written"))
+    }
+
+    /// Adds the densities of an epoch, where there are any.
+    pub fn densities(&mut self, record: &DensityRecord) -> Result<(), TrainError> {
+        let path = &self.paths.densities;
+        if record.densities.classification.is_none() && record.densities.regression.is_none() {
+            return Ok(());
+        }
+        let mut line = serde_json::to_string(record).map_err(|e| io(path, "cannot be written")(e.into()))?;
+        line.push('\n');
+        let mut file = append(path)?;
+        file.write_all(line.as_bytes()).and_then(|()| file.sync_data()).map_err(io(path, "cannot be written"))
     }
 
     /// Makes sure that everything is on the disk, before a checkpoint says that it is.
     pub fn sync(&self) -> Result<(), TrainError> {
-        self.metrics.sync_data().map_err(io(&self.paths.0, "cannot be written"))?;
-        self.epochs.sync_data().map_err(io(&self.paths.1, "cannot be written"))?;
-        self.evidence.as_ref().map_or(Ok(()), |file| file.sync_data().map_err(io(&self.paths.2, "cannot be written")))
+        self.metrics.sync_data().map_err(io(&self.paths.metrics, "cannot be written"))?;
+        self.epochs.sync_data().map_err(io(&self.paths.epochs, "cannot be written"))?;
+        self.evidence
+            .as_ref()
+            .map_or(Ok(()), |file| file.sync_data().map_err(io(&self.paths.evidence, "cannot be written")))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::predictor::Predictor;
 use crate::run_directory::{RunLogs, replace_file};
 use crate::schedule::Schedule;
-use crate::step_record::{EpochRecord, StepRecord};
+use crate::step_record::{DensityRecord, EpochRecord, StepRecord};
 use crate::{Checkpoint, CheckpointState, Description, Observer, RunDirectory, TrainError};
 
 /// How a session ended.
@@ -307,6 +307,8 @@ impl Session {
             evaluation,
         };
         logs.epoch(&record)?;
+        let densities = self.learner.criterion.state()?;
+        logs.densities(&DensityRecord { epoch, step: self.state.step, densities })?;
         (self.state.epoch, self.state.step_in_epoch) = (epoch, 0);
         (self.state.epoch_updates, self.state.epoch_sums) = (0, [0.0; 2]);
         let ap = record.evaluation.as_ref().and_then(|e| e.ap);

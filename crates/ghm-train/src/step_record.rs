@@ -1,5 +1,6 @@
 //! What a step and an epoch leave behind.
 
+use ghm_burn::CriterionState;
 use ghm_eval::Evaluation;
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +81,18 @@ impl StepRecord {
             time: StepTime::default(),
         }
     }
+}
+
+/// One line of `densities.jsonl`: the densities of the losses at the end of an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DensityRecord {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Updates made.
+    pub step: usize,
+    /// The densities, where the losses have any.
+    #[serde(flatten)]
+    pub densities: CriterionState,
 }
 
 /// One line of `epochs.csv`.
