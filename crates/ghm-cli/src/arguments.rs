@@ -35,6 +35,10 @@ pub enum Verb {
     Eval(EvalArguments),
     /// A grid of runs, and one table of what came out; the same command goes on after a stop
     Sweep(SweepArguments),
+    /// A run or a sweep as one page for the browser, with everything to look at
+    Report(ReportArguments),
+    /// The paper's figures of a run: its gradient norms, and what each loss makes of them
+    Figures(FiguresArguments),
     /// Boxes on pictures
     Predict(PredictArguments),
     /// Labels that are probably wrong, the surest first
@@ -221,6 +225,41 @@ pub struct SweepArguments {
     /// Run those again that failed
     #[arg(long)]
     pub again: bool,
+    /// The sweep.json of another folder: runs that were finished there by the same settings are not run again; may be given
+    /// several times
+    #[arg(long, value_name = "FILE")]
+    pub known: Vec<PathBuf>,
+}
+
+/// `ghm report`.
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// A run directory, or a sweep's folder
+    #[arg(value_name = "RUN|SWEEP")]
+    pub folder: PathBuf,
+    /// The page; never overwritten [default: report.html in the folder, which is made anew]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `ghm figures`.
+#[derive(Debug, Args)]
+pub struct FiguresArguments {
+    /// A run directory: its best network
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// The split that is looked at, instead of the training split
+    #[arg(long)]
+    pub split: Option<String>,
+    /// The most pictures that are looked at, spread over the split
+    #[arg(long, value_name = "N", default_value = "200")]
+    pub pictures: NonZeroUsize,
+    /// Where they go; never overwritten [default: RUN/figures, or the next free number of it]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// cpu, cuda, cuda:N or wgpu
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
 }
 
 /// `ghm eval`.

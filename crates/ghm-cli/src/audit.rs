@@ -20,7 +20,7 @@ use crate::train::device;
 
 mod apply;
 pub mod folds;
-mod list;
+pub mod list;
 mod page;
 
 /// An average precision below which a network knows too little to judge labels.

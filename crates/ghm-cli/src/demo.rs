@@ -1,4 +1,4 @@
-//! `ghm demo`: synthetic scenes, a detector trained on them, its numbers and its pictures, and an audit of the labels.
+//! `ghm demo`: synthetic scenes, a detector trained on them, its numbers and its pictures, an audit of the labels, and a report.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +10,7 @@ use ghm_train::{Recipe, RunDirectory};
 use crate::arguments::{AuditArguments, DemoArguments};
 use crate::audit;
 use crate::output::{free_path, print};
+use crate::report;
 use crate::train::{begin, device, drive, plan};
 
 /// The recipe of the demonstration.
@@ -37,6 +38,7 @@ pub fn run(arguments: &DemoArguments) -> Result<ExitCode> {
         print("\nLabels of the training pictures that look wrong:")?;
         audit::run(&AuditArguments::of_run(run.clone()))?;
     }
+    report::write(&directory);
     eprintln!("labels (left) and boxes found (right): {}", directory.samples_path().display());
     eprintln!("curves: {} and {}", directory.epochs_path().display(), directory.metrics_path().display());
     eprintln!("try it: ghm predict {} {}", run.display(), data.join("images/val").display());

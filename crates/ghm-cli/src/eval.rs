@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use ghm_data::{Category, Dataset, Source};
 use ghm_eval::{Evaluation, GroundTruth, evaluate, read_detections};
 use ghm_train::{Predictor, RunDirectory};
 
@@ -49,17 +50,7 @@ fn of_run(arguments: &EvalArguments) -> Result<Evaluation> {
     for finding in &loaded.findings {
         eprintln!("warning: {finding}");
     }
-    if loaded.dataset.categories != predictor.categories() {
-        let names = |categories: &[ghm_data::Category]| {
-            categories.iter().map(|c| format!("{} {}", c.id, c.name)).collect::<Vec<_>>().join(", ")
-        };
-        bail!(
-            "{}: its classes ({}) are not those the network was trained on ({})",
-            source.root().display(),
-            names(&loaded.dataset.categories),
-            names(predictor.categories())
-        );
-    }
+    expect_classes(&source, &loaded.dataset, &predictor)?;
     let dataset = Arc::new(loaded.dataset);
     let predictions = predictor.run(&dataset, |_, _| {})?;
     for picture in &predictions.skipped {
@@ -67,4 +58,20 @@ fn of_run(arguments: &EvalArguments) -> Result<Evaluation> {
     }
     let truth = GroundTruth::from_coco_json(ghm_data::to_coco_json(&dataset), split)?;
     Ok(evaluate(&truth, &predictions.detections)?)
+}
+
+/// Refuses a data set with other classes than the network's.
+pub fn expect_classes(source: &Source, dataset: &Dataset, predictor: &Predictor) -> Result<()> {
+    if dataset.categories == predictor.categories() {
+        return Ok(());
+    }
+    let names = |categories: &[Category]| {
+        categories.iter().map(|c| format!("{} {}", c.id, c.name)).collect::<Vec<_>>().join(", ")
+    };
+    bail!(
+        "{}: its classes ({}) are not those the network was trained on ({})",
+        source.root().display(),
+        names(&dataset.categories),
+        names(predictor.categories())
+    );
 }

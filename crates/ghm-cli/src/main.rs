@@ -13,12 +13,14 @@ mod dry_run;
 mod eval;
 mod export;
 mod failure;
+mod figures;
 mod interrupt;
 mod memory;
 mod model;
 mod output;
 mod predict;
 mod progress;
+mod report;
 mod samples;
 mod sweep;
 mod table;
@@ -44,6 +46,8 @@ fn main() -> ExitCode {
         Verb::Eval(eval) => eval::run(&eval),
         Verb::Audit(audit) => audit::run(&audit),
         Verb::Sweep(sweep) => sweep::run(&sweep),
+        Verb::Report(report) => report::run(&report),
+        Verb::Figures(figures) => figures::run(&figures),
         Verb::Predict(predict) => predict::run(&predict),
         Verb::Export(export) => export::run(&export),
         Verb::Weights(weights) => weights::run(&weights),

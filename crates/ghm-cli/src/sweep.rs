@@ -17,11 +17,15 @@ use crate::output::print;
 use crate::train::device;
 
 use folder::Folder;
+pub use folder::{blocks, is_one};
+use live::Live;
 use worker::Worker;
 
 mod data;
 mod figure;
 mod folder;
+mod known;
+mod live;
 mod outcome;
 mod recipe;
 mod worker;
@@ -44,11 +48,16 @@ pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
     let folder = Folder::open(&out)?;
     let resolve = |run: &Run| {
         let clean = recipe::clean(run, &sweep, &text, &folder)?;
-        recipe::own(run, &clean, &folder)
+        Ok((recipe::own(run, &clean, &folder)?, clean))
     };
-    let mut outcomes = folder.outcomes(&sweep, arguments.again, resolve)?;
-    let left: Vec<Run> =
+    let mut outcomes = folder.outcomes(&sweep, arguments.again, |run| Ok(resolve(run)?.0))?;
+    let mut left: Vec<Run> =
         sweep.runs().into_iter().filter(|run| !outcomes.contains_key(&(run.cell.clone(), run.seed))).collect();
+    for file in &arguments.known {
+        left = known::take_over(file, (&sweep, &folder), left, &resolve, |run, outcome| {
+            outcomes.insert((run.cell.clone(), run.seed), outcome);
+        })?;
+    }
     eprintln!("{}: {} of {} runs are done", out.display(), outcomes.len(), outcomes.len() + left.len());
     let whole = work(arguments, (&sweep, &text), &folder, &left, &mut outcomes)?;
     let results = Results::new(&sweep, &outcomes);
@@ -77,10 +86,11 @@ fn work(
     let jobs = arguments.jobs.map_or(arguments.device.len(), NonZeroUsize::get);
     // Raised by Ctrl-C, by a job that cannot go on, and by one whose run somebody has stopped.
     let (next, halted) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let live = &Live::new(jobs.min(left.len()), left.len());
     let progress = Mutex::new(Progress { outcomes, begun: Instant::now(), done: 0, left: left.len() });
     let of_job = |job: usize| -> Result<()> {
         let device = &arguments.device[job % arguments.device.len()];
-        let worker = Worker { sweep, recipe, folder, device, jobs, stop };
+        let worker = Worker { sweep, recipe, folder, device, job, jobs, live, stop };
         while !stop.load(Ordering::SeqCst) && !halted.load(Ordering::SeqCst) {
             let Some(run) = left.get(next.fetch_add(1, Ordering::SeqCst)) else { break };
             let Some(outcome) = worker.run(run)? else {
@@ -88,19 +98,23 @@ fn work(
                 break;
             };
             let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-            progress.add(sweep, run, outcome);
-            folder.write_tables(&Results::new(sweep, progress.outcomes))?;
+            live.line(&progress.add(sweep, run, outcome));
+            let results = Results::new(sweep, progress.outcomes);
+            live.ended(job, &table::means(&results));
+            folder.write_tables(&results)?;
         }
         Ok(())
     };
     let of_job = |job: usize| of_job(job).inspect_err(|_| halted.store(true, Ordering::SeqCst));
     let of_job = &of_job;
-    std::thread::scope(|scope| {
+    let ended = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..jobs).map(|job| scope.spawn(move || of_job(job))).collect();
         let ended =
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         ended.collect::<Vec<_>>().into_iter().collect::<Result<()>>()
-    })?;
+    });
+    live.clear();
+    ended?;
     Ok(progress.into_inner().unwrap_or_else(PoisonError::into_inner).done == left.len())
 }
 
@@ -113,8 +127,8 @@ struct Progress<'a> {
 }
 
 impl Progress<'_> {
-    /// Takes what came out of a run, and tells of it.
-    fn add(&mut self, sweep: &Sweep, run: &Run, outcome: Outcome) {
+    /// Takes what came out of a run, and says so.
+    fn add(&mut self, sweep: &Sweep, run: &Run, outcome: Outcome) -> String {
         self.done += 1;
         let said = match &outcome {
             Outcome::Failed { reason } => format!("failed: {reason}"),
@@ -129,7 +143,7 @@ impl Progress<'_> {
         }
         let each = self.begun.elapsed().as_secs_f64() / self.done as f64;
         let minutes = each * (self.left - self.done) as f64 / 60.0;
-        eprintln!("{} of {}: {names}seed {}: {said}; {minutes:.0} min left", self.done, self.left, run.seed);
         self.outcomes.insert((run.cell.clone(), run.seed), outcome);
+        format!("{} of {}: {names}seed {}: {said}; {minutes:.0} min left", self.done, self.left, run.seed)
     }
 }

@@ -132,7 +132,7 @@ pub fn drive(session: Session, directory: &RunDirectory) -> Result<ExitCode> {
             if let Some(evaluation) = evaluation {
                 print(&evaluation.to_string())?;
             }
-            eprintln!("run directory: {root}");
+            eprintln!("run directory: {root}; as one page: ghm report {root}");
             Ok(ExitCode::SUCCESS)
         }
         Ended::Stopped { step } => {

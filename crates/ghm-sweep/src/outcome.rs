@@ -30,6 +30,9 @@ pub enum Outcome {
         numbers: BTreeMap<String, f64>,
         /// Wall time of its updates and evaluations.
         seconds: f64,
+        /// By what it was run, as a digest that says nothing of where its files lie; empty where it is not known.
+        #[serde(default)]
+        settings: String,
     },
     /// It did not.
     Failed {

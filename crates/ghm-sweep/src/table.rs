@@ -25,8 +25,8 @@ pub fn markdown(results: &Results) -> String {
     text
 }
 
-/// Rows by all axes but the one whose values stand side by side.
-fn means(results: &Results) -> String {
+/// Means and standard deviations, in rows by all axes but the one whose values stand side by side.
+pub fn means(results: &Results) -> String {
     let sweep = results.sweep;
     let beside: Vec<usize> =
         (0..sweep.axes.len()).filter(|axis| Some(*axis) != sweep.columns && !sweep.axes[*axis].choose).collect();

@@ -1,7 +1,7 @@
 //! A sweep's charts: its number over one axis, a series for each value that stands side by side.
 
 use anyhow::Result;
-use ghm_report::{Chart, ChartAxis, Figure, Point, Series};
+use ghm_report::{Chart, ChartAxis, Figure, Mark, Point, Series};
 use ghm_sweep::{Cell, Results};
 
 /// A chart for each combination of the other axes; none where nothing has come out yet, or nothing varies.
@@ -43,7 +43,7 @@ fn chart(results: &Results, (along, columns): (usize, usize), beside: &[usize], 
     };
     let series = |name: String, choice: Option<usize>| Series {
         name,
-        joined: choice.is_some(),
+        mark: if choice.is_some() { Mark::DotsAndLine } else { Mark::Dots },
         points: (0..sweep.axes[along].choices.len()).filter_map(|at| point(at, choice)).collect(),
     };
     let of: Vec<String> = beside.iter().map(|axis| sweep.axes[*axis].choices[cell.0[*axis]].name.clone()).collect();

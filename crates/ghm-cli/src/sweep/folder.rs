@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use ghm_report::{Figure, page};
+use ghm_report::{Block, Figure, page};
 use ghm_sweep::results::Outcomes;
 use ghm_sweep::{Outcome, Results, Run, Sweep, table};
 use ghm_train::{Recipe, RunDirectory, replace_file};
@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 /// The file by which the folder of a sweep is known, and which is locked while a process is at it.
 const MARK: &str = "sweep.lock";
+
+/// The tables, as people read them.
+const TABLES: &str = "sweep.md";
 
 /// A sweep's folder, which no other process has meanwhile.
 pub struct Folder {
@@ -47,6 +50,12 @@ impl Folder {
         };
         let root = root.canonicalize().with_context(|| format!("{}: cannot be found", root.display()))?;
         Ok(Self { root, _lock: lock })
+    }
+
+    /// A path from this folder on, or of what lies elsewhere its name.
+    pub fn portable(&self, path: &Path) -> PathBuf {
+        let inside = path.strip_prefix(&self.root).ok().map(Path::to_owned);
+        inside.unwrap_or_else(|| path.file_name().map_or_else(|| path.to_owned(), PathBuf::from))
     }
 
     /// A data set that was made for the sweep.
@@ -129,12 +138,13 @@ impl Folder {
     pub fn write_tables(&self, results: &Results) -> Result<()> {
         replace_file(&self.root.join("sweep.csv"), &table::csv(results)?)?;
         replace_file(&self.root.join("sweep.json"), serde_json::to_string_pretty(&table::json(results))?.as_bytes())?;
-        Ok(replace_file(&self.root.join("sweep.md"), table::markdown(results).as_bytes())?)
+        Ok(replace_file(&self.root.join(TABLES), table::markdown(results).as_bytes())?)
     }
 
     /// Writes the report, and its charts by themselves.
     pub fn write_report(&self, name: &str, results: &Results, figures: &[Figure]) -> Result<()> {
-        let page = page(&format!("Sweep {name}"), &table::markdown(results), figures);
+        let blocks = [Block::Figures(figures.to_vec()), Block::Text(table::markdown(results))];
+        let page = page(&format!("Sweep {name}"), &blocks);
         replace_file(&self.report(), page.as_bytes())?;
         for (number, figure) in (1..).zip(figures) {
             let path = self.root.join("figures").join(format!("{number}.svg"));
@@ -152,8 +162,27 @@ impl Folder {
     /// Where the tables are.
     pub fn tables(&self) -> String {
         let of = |name: &str| self.root.join(name).display().to_string();
-        [of("sweep.md"), of("sweep.csv"), of("sweep.json")].join(", ")
+        [of(TABLES), of("sweep.csv"), of("sweep.json")].join(", ")
     }
+}
+
+/// Whether a folder is a sweep's.
+pub fn is_one(root: &Path) -> bool {
+    root.join(MARK).is_file()
+}
+
+/// A sweep's page, from the tables and charts as they were last written: its title and its blocks.
+pub fn blocks(root: &Path) -> Result<(String, Vec<Block>)> {
+    let path = root.join(TABLES);
+    let tables = fs::read_to_string(&path)
+        .with_context(|| format!("{}: cannot be read; has any run of the sweep ended?", path.display()))?;
+    let charts = (1..).map_while(|number| {
+        let svg = fs::read_to_string(root.join("figures").join(format!("{number}.svg"))).ok()?;
+        Some(Figure { title: format!("chart {number}"), svg })
+    });
+    let blocks = vec![Block::Figures(charts.collect()), Block::Text(tables)];
+    let name = root.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    Ok((format!("Sweep {}", name.unwrap_or_default()), blocks))
 }
 
 /// Makes the folder that a file is to lie in.

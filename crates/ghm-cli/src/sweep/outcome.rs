@@ -9,8 +9,8 @@ use ghm_sweep::Outcome;
 use ghm_train::RunDirectory;
 use serde_json::Value;
 
-/// What a finished run says of itself.
-pub fn of_run(root: &Path) -> Result<Outcome> {
+/// What a finished run says of itself, which was run by these settings.
+pub fn of_run(root: &Path, settings: String) -> Result<Outcome> {
     let directory = RunDirectory::open(root)?;
     let path = directory.evaluation_path();
     let text = std::fs::read_to_string(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
@@ -19,7 +19,7 @@ pub fn of_run(root: &Path) -> Result<Outcome> {
     let numbers = evaluation.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).collect();
     let epochs = directory.epochs_path();
     let lines = std::fs::read_to_string(&epochs).with_context(|| format!("{}: cannot be read", epochs.display()))?;
-    Ok(Outcome::Finished { numbers, seconds: seconds(&lines).unwrap_or(0.0) })
+    Ok(Outcome::Finished { numbers, seconds: seconds(&lines).unwrap_or(0.0), settings })
 }
 
 /// The time since the start in the last line of `epochs.csv`.

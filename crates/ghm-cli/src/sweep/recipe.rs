@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use ghm_sweep::{Run, Sweep};
 use ghm_train::{Plan, Recipe};
+use sha2::{Digest, Sha256};
 
 use super::data;
 use super::folder::Folder;
@@ -19,6 +20,16 @@ pub fn clean(run: &Run, sweep: &Sweep, text: &str, folder: &Folder) -> Result<Re
     }
     recipe.validate()?;
     Ok(recipe.with_absolute_paths())
+}
+
+/// By what a run is run, as a digest that is the same wherever its files lie: of what lies outside of the sweep's folder only the name
+/// counts.
+pub fn settings(run: &Run, clean: &Recipe, folder: &Folder) -> Result<String> {
+    let mut recipe = clean.clone();
+    recipe.data.root = folder.portable(&recipe.data.root);
+    recipe.model.weights = recipe.model.weights.map(|path| folder.portable(&path));
+    let digest = Sha256::digest(format!("{}\n{:?}", recipe.to_toml()?, run.noise));
+    Ok(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A run's recipe on its own data.

@@ -11,6 +11,7 @@ use ghm_sweep::{Outcome, Run, Sweep};
 use ghm_train::{Recipe, RunDirectory};
 
 use super::folder::{Folder, make_parent};
+use super::live::Live;
 use super::{data, outcome, recipe};
 use crate::interrupt::STOPPED;
 
@@ -27,8 +28,11 @@ pub struct Worker<'a> {
     pub folder: &'a Folder,
     /// Where the worker computes.
     pub device: &'a str,
-    /// How many workers there are.
+    /// Which of the workers it is, and how many there are.
+    pub job: usize,
     pub jobs: usize,
+    /// Where it says what it is at.
+    pub live: &'a Live,
     /// Raised when the sweep is to stop.
     pub stop: &'a AtomicBool,
 }
@@ -56,7 +60,8 @@ impl Worker<'_> {
         let begins = log.metadata().map_or(0, |metadata| metadata.len());
         let status = self.train(run, log)?;
         if status.success() {
-            return self.keep(run, Some(&own), outcome::of_run(&self.folder.run(run)));
+            let settings = recipe::settings(run, &clean, self.folder)?;
+            return self.keep(run, Some(&own), outcome::of_run(&self.folder.run(run), settings));
         }
         if status.code() == Some(i32::from(STOPPED)) || self.stop.load(Ordering::SeqCst) {
             return Ok(None);
@@ -94,7 +99,7 @@ impl Worker<'_> {
                 return Ok(None);
             }
             if !said {
-                eprintln!("{}: waiting for a process that was at it to save its state", run.slug);
+                self.live.line(&format!("{}: waiting for a process that was at it to save its state", run.slug));
                 said = true;
             }
             sleep(LOOK);
@@ -127,6 +132,7 @@ impl Worker<'_> {
             if self.stop.load(Ordering::SeqCst) {
                 input.take();
             }
+            self.live.at(self.job, &run.slug, &self.folder.log(run));
             sleep(LOOK);
         }
     }

@@ -12,6 +12,7 @@ mod dry_run;
 mod export;
 mod formats;
 mod predict;
+mod report;
 mod resume;
 mod support;
 mod sweep;

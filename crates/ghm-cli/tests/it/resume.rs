@@ -86,6 +86,8 @@ fn a_run_killed_twenty_times_ends_with_the_same_losses_and_weights() {
     assert_eq!(epochs(&run), epochs(&place.path("straight")));
     let evidence = |run: &Path| std::fs::read_to_string(run.join("evidence.jsonl")).unwrap();
     assert!(evidence(&run) == evidence(&place.path("straight")), "the evidence differs");
+    let densities = |run: &Path| std::fs::read_to_string(run.join("densities.jsonl")).unwrap();
+    assert!(densities(&run) == densities(&place.path("straight")), "the densities differ");
 }
 
 /// `epochs.csv` without the seconds.

@@ -76,6 +76,9 @@ fn a_sweep_that_is_killed_three_times_ends_with_the_table_of_one_that_was_not() 
     let report = std::fs::read_to_string(place.path("whole/report.html")).unwrap();
     assert!(report.contains("<svg") && report.contains("mix 20%") && report.contains("Difference of AP"));
     assert!(place.path("whole/figures/1.svg").is_file());
+    place.done(&["report", "whole"]);
+    let again = std::fs::read_to_string(place.path("whole/report.html")).unwrap();
+    assert!(again.contains("<h1>Sweep whole</h1>") && again.contains("<svg") && again.contains("Difference of AP"));
 
     // What a process had left half drawn does not matter.
     std::fs::create_dir_all(place.path("killed/data/scenes-10-3-64-seed-0.partial/annotations")).unwrap();
@@ -95,6 +98,22 @@ fn a_sweep_that_is_killed_three_times_ends_with_the_table_of_one_that_was_not() 
     assert!(done.contains("killed: 4 of 8 runs are done") || done.contains("killed: 5 of 8 runs are done"), "{done}");
     assert_eq!(text(&again.stdout), said);
     assert_eq!(lines(&place, "killed"), expected);
+
+    // Another folder takes over what was done here, and the runs of other settings are run there.
+    let known = ["--known", "whole/sweep.json"];
+    let taken = place.ghm(&["sweep", "sweep.toml", "--out", "deep/other", known[0], known[1]]);
+    assert!(text(&taken.stderr).contains("8 runs taken over"), "{}", text(&taken.stderr));
+    assert_eq!((text(&taken.stdout), lines(&place, "deep/other")), (said.clone(), expected.clone()));
+    assert!(!place.path("deep/other/runs").exists());
+    let fewer = SWEEP.replace("epochs=2", "epochs=1").replace("seeds = [0, 1]", "seeds = [0]");
+    std::fs::write(place.path("fewer.toml"), fewer).unwrap();
+    let other = place.ghm(&["sweep", "fewer.toml", "--out", "fewer", known[0], known[1]]);
+    let words = text(&other.stderr);
+    assert!(
+        words.contains("0 runs taken over") && words.contains("4 runs of whole/sweep.json were done by other settings"),
+        "{words}"
+    );
+    assert_eq!(std::fs::read_dir(place.path("fewer/runs")).unwrap().count(), 4);
 
     // Nothing is run twice.
     let before = contents(&place.path("whole/runs"));

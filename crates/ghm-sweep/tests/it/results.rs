@@ -19,7 +19,7 @@ fn ap(cell: &[usize], seed: u64) -> f64 {
 pub fn outcomes(sweep: &Sweep) -> Outcomes {
     let of = |run: ghm_sweep::Run| {
         let numbers = BTreeMap::from([("AP".to_owned(), ap(&run.cell.0, run.seed))]);
-        ((run.cell, run.seed), Outcome::Finished { numbers, seconds: 60.0 })
+        ((run.cell, run.seed), Outcome::Finished { numbers, seconds: 60.0, settings: String::new() })
     };
     sweep.runs().into_iter().map(of).collect()
 }
