@@ -8,6 +8,7 @@
 //! | `usual` | what is usual among the labels of an epoch |
 //! | [`suspicion`] | for every label how much it looks like each kind of mistake |
 //! | [`ranking`] | one list over all kinds, the surest first |
+//! | [`pictures`] | the pictures of the list, those first that have most to be mended |
 //! | [`mod@apply`] | accepted suspicions brought into the labels |
 //! | [`measure`] | how well scores find what is wrong, where that is known |
 //! | [`truth`] | what is wrong in truth, where it was made wrong on purpose |
@@ -23,6 +24,7 @@ pub mod detected;
 pub mod error;
 pub mod measure;
 pub mod observed;
+pub mod pictures;
 pub mod ranking;
 pub mod rival;
 pub mod summary;
@@ -34,6 +36,7 @@ pub use apply::{Changes, Remedy, apply};
 pub use detected::{Shown, from_detections, from_networks};
 pub use error::AuditError;
 pub use observed::read_evidence;
+pub use pictures::{PictureTally, by_picture};
 pub use ranking::{Suspect, rank};
 pub use summary::{LabelSummary, Look, Origin, Seen, Summary};
 pub use suspicion::{Kind, Suspicion, Suspicions, suspicions};

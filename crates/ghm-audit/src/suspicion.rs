@@ -18,7 +18,8 @@
 //! | the class of a wrong class | share of the suggested class in the sum of scores of all other classes that were seen | 0.68 | 0.08 |
 //! | the class of a missing box | the same of all classes | 0.36 | 0.06 |
 //!
-//! The suspicion, and for the last two the certainty of the class, is `1 / (1 + exp(-(x - even) / width))`, for a loose box times 1 minus that of a duplicate. The squares weigh the
+//! The suspicion, and for the last two the certainty of the class, is `1 / (1 + exp(-(x - even) / width))`, for a loose box times 1 minus that of a duplicate,
+//! and times `(1 - j) / 0.15` where the label's IoU `j` with the mean of the boxes that are seen is above 0.85. The squares weigh the
 //! epochs in which the network saw another class more than those in which it has learned the wrong one by heart; no single epoch is
 //! enough.
 //! Even odds and widths are about those at which half of the labels were wrong, and how fast that grew, on synthetic scenes and on
@@ -77,6 +78,9 @@ pub enum Kind {
     Duplicate,
 }
 
+/// One less the IoU of a label with the box that is seen, from which on that is another box.
+const MOVED: f32 = 0.15;
+
 /// How much a label looks like each kind of mistake.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Suspicion {
@@ -106,7 +110,8 @@ pub fn suspicions(summary: &Summary, dataset: &Dataset) -> Suspicions {
     let usual = usual(summary, &alike);
     let duplicates = duplicates(summary, dataset);
     let of_label = |((label, duplicate), alike): ((&LabelSummary, (f32, usize)), &Alike)| {
-        of_label(label, Neighbours { duplicate, alike: *alike, usual: &usual }, summary.origin)
+        let own = dataset.images[label.image].objects[label.object].bbox_in_image;
+        of_label(label, Neighbours { own, duplicate, alike: *alike, usual: &usual }, summary.origin)
     };
     let missing = match summary.origin {
         Origin::Learning => MISSING_LEARNING,
@@ -134,12 +139,18 @@ pub(crate) fn certainty_of_class(seen: &Seen) -> f32 {
 
 /// What a label is compared with.
 struct Neighbours<'a> {
+    /// Its own box.
+    own: Bbox,
     duplicate: (f32, usize),
     alike: Alike,
     usual: &'a BTreeMap<u32, Usual>,
 }
 
-fn of_label(label: &LabelSummary, Neighbours { duplicate, alike, usual }: Neighbours, origin: Origin) -> Suspicion {
+fn of_label(
+    label: &LabelSummary,
+    Neighbours { own, duplicate, alike, usual }: Neighbours,
+    origin: Origin,
+) -> Suspicion {
     if label.looks.is_empty() {
         return Suspicion { wrong_class: 0.0, loose_box: 0.0, spurious_box: 0.0, duplicate };
     }
@@ -153,8 +164,10 @@ fn of_label(label: &LabelSummary, Neighbours { duplicate, alike, usual }: Neighb
         Origin::Learning => LOOSE_LEARNING.of(sum.distance / sum.spread.max(f32::MIN_POSITIVE)),
         Origin::Detections => LOOSE_DETECTED.of(sum.distance / sum.most_distance.max(f32::MIN_POSITIVE)),
     };
+    // A box that would hardly move is no looser than it is: what is seen lies now here and now there, as between cells that overlap.
+    let moved = ((1.0 - own.iou(label.bbox)) / MOVED).min(1.0);
     // A second label is no better for a better box.
-    let loose_box = (1.0 - duplicate.0) * loose_box;
+    let loose_box = (1.0 - duplicate.0) * moved * loose_box;
     // Anchors that answer for a loose box see little of its object. A detection is about a label or it is not.
     let there = match origin {
         Origin::Learning => 1.0 - loose_box,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use ghm_audit::{Summary, from_detections, from_networks, rank, read_evidence, suspicions};
+use ghm_audit::{Summary, by_picture, from_detections, from_networks, rank, read_evidence, suspicions};
 use ghm_data::Dataset;
 use ghm_eval::{Detection, read_detections};
 use ghm_train::{Checkpoint, RunDirectory, replace_file};
@@ -66,16 +66,19 @@ pub fn run(arguments: &AuditArguments) -> Result<ExitCode> {
     document["labels"] = summary.labels.len().into();
     document["least"] = arguments.least.into();
     document["suspects"] = serde_json::to_value(&suspects)?;
+    let pictures = by_picture(&suspects);
+    document["pictures"] = serde_json::to_value(&pictures)?;
     let shown = &suspects[..suspects.len().min(arguments.page)];
     let page = page::page(&of, &head, shown, &dataset)?;
     std::fs::create_dir_all(&out).with_context(|| format!("{}: cannot be made", out.display()))?;
     replace_file(&out.join("audit.csv"), &list::csv(&suspects)?)?;
+    replace_file(&out.join("pictures.csv"), &list::pictures_csv(&pictures)?)?;
     replace_file(&out.join("audit.json"), (serde_json::to_string_pretty(&document)? + "\n").as_bytes())?;
     replace_file(&out.join("audit.html"), page.as_bytes())?;
     print(&if arguments.json {
         serde_json::to_string_pretty(&document)?
     } else {
-        list::text(&summary, &suspects, shown.len(), &out)
+        list::text(&summary, (&suspects, &pictures), shown.len(), &out)
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -54,7 +54,7 @@ pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
     let mut left: Vec<Run> =
         sweep.runs().into_iter().filter(|run| !outcomes.contains_key(&(run.cell.clone(), run.seed))).collect();
     for file in &arguments.known {
-        left = known::take_over(file, (&sweep, &folder), left, &resolve, |run, outcome| {
+        left = known::take_over(file, (&sweep, &folder), left, resolve, |run, outcome| {
             outcomes.insert((run.cell.clone(), run.seed), outcome);
         })?;
     }

@@ -346,7 +346,9 @@ impl ChartAxis {
 /// A number at a mark; between powers of ten as many digits as tell it from the next mark.
 fn number(value: f64, rounded: bool) -> String {
     match value.abs() {
-        size if size != 0.0 && !(1e-3..1e5).contains(&size) => format!("{value:.1e}").replace(".0e", "e"),
+        // What is left of a sum of marks.
+        size if size < 1e-15 => "0".to_owned(),
+        size if !(1e-3..1e5).contains(&size) => format!("{value:.1e}").replace(".0e", "e"),
         size if rounded && size > 0.0 => {
             let digits = 10f64.powf(1.0 - size.log10().floor());
             format!("{}", (value * digits).round() / digits)

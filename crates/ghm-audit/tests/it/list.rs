@@ -1,7 +1,9 @@
 //! Mistakes of every kind are at the head of the list.
 
 use ghm_audit::observed::summarise;
-use ghm_audit::{AuditError, Kind, Shown, Suspect, from_detections, from_networks, rank, read_evidence, suspicions};
+use ghm_audit::{
+    AuditError, Kind, Shown, Suspect, by_picture, from_detections, from_networks, rank, read_evidence, suspicions,
+};
 use ghm_boxes::Bbox;
 use ghm_data::Dataset;
 use ghm_eval::{BackgroundEvidence, Detection};
@@ -232,4 +234,51 @@ fn detections_of_few_objects_do_not_make_the_faintest_of_them_sure() {
     let missing = suspicions(&summary, &dataset).missing;
     let of = |score: f32| missing[summary.unlabelled.iter().position(|seen| seen.score == score).unwrap()];
     assert!(of(0.95) > 0.5 && of(0.01) < 0.05, "{missing:?}");
+}
+
+#[test]
+fn pictures_with_most_to_be_mended_come_first() {
+    let suspect = |image_id: u64, kind: Kind, suspicion: f32| Suspect {
+        image_id,
+        kind,
+        suspicion,
+        file_name: format!("{image_id}.png"),
+        ..list(&ruined())[0].clone()
+    };
+    let suspects = [
+        suspect(1, Kind::LooseBox, 0.9),
+        suspect(2, Kind::MissingBox, 0.6),
+        suspect(2, Kind::MissingBox, 0.5),
+        suspect(2, Kind::SpuriousBox, 0.25),
+    ];
+    let pictures = by_picture(&suspects);
+    assert_eq!(pictures.iter().map(|picture| picture.image_id).collect::<Vec<_>>(), [2, 1]);
+    let worst = &pictures[0];
+    assert!((worst.all - 1.35).abs() < 1e-6 && (worst.missing_box - 1.1).abs() < 1e-6);
+    assert_eq!((worst.spurious_box, worst.loose_box, worst.file_name.as_str()), (0.25, 0.0, "2.png"));
+}
+
+#[test]
+fn a_label_looks_less_loose_where_what_is_seen_lies_about_it_on_all_sides() {
+    let mut dataset = dataset();
+    dataset.images[6].objects[0] = object(7, 1, GOOD);
+    // Far off, but in each epoch on the other side of the label.
+    let [x1, y1, x2, y2] = GOOD;
+    let seen =
+        |epoch: usize| if epoch % 2 == 0 { [x1 - 25.0, y1, x2 - 25.0, y2] } else { [x1 + 25.0, y1, x2 + 25.0, y2] };
+    let suspicion = |aside: &dyn Fn(usize) -> [f32; 4]| {
+        let mut said = evidence(&dataset, truth, |_, _| Vec::new());
+        for said in said.iter_mut().filter(|said| said.image_id == 7) {
+            let bbox = aside(said.epoch);
+            for label in &mut said.objects {
+                (label.bbox, label.iou) = (bbox, Bbox::from_corners(bbox).iou(Bbox::from_corners(GOOD)));
+            }
+        }
+        let summary = summarise(&said, &dataset);
+        let place = summary.labels.iter().position(|label| (label.image, label.object) == (6, 0)).unwrap();
+        suspicions(&summary, &dataset).labels[place].loose_box
+    };
+    let (around, aside) = (suspicion(&seen), suspicion(&|_| seen(1)));
+    // Later epochs weigh more, so that the mean lies a little to one side.
+    assert!(aside > 0.95 && around < 0.8, "{around} {aside}");
 }

@@ -3,12 +3,15 @@
 use std::path::Path;
 
 use anyhow::Result;
-use ghm_audit::{Kind, Summary, Suspect};
+use ghm_audit::{Kind, PictureTally, Summary, Suspect};
 
 use crate::table::{aligned, counted};
 
 /// Lines printed of the list.
 const SHOWN: usize = 20;
+
+/// Pictures printed.
+const PICTURES: usize = 5;
 
 /// Columns of `audit.csv`.
 const HEAD: [&str; 19] = [
@@ -60,6 +63,26 @@ pub fn csv(suspects: &[Suspect]) -> Result<Vec<u8>> {
     Ok(writer.into_inner()?)
 }
 
+/// A line a picture, as RFC 4180 has it.
+pub fn pictures_csv(pictures: &[PictureTally]) -> Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    pictures.iter().try_for_each(|picture| writer.serialize(picture))?;
+    Ok(writer.into_inner()?)
+}
+
+/// The pictures with most to be mended.
+fn worst(pictures: &[PictureTally]) -> String {
+    let head = ["picture", "mistakes expected", "class", "loose", "missing", "spurious", "second"].map(str::to_owned);
+    let line = |picture: &PictureTally| {
+        let kinds =
+            [picture.wrong_class, picture.loose_box, picture.missing_box, picture.spurious_box, picture.duplicate];
+        let [class, loose, missing, spurious, second] = kinds.map(|expected| format!("{expected:.1}"));
+        [picture.file_name.clone(), format!("{:.1}", picture.all), class, loose, missing, spurious, second]
+    };
+    let lines: Vec<[String; 7]> = std::iter::once(head).chain(pictures.iter().take(PICTURES).map(line)).collect();
+    aligned(&lines)
+}
+
 /// A kind in words.
 pub fn name(kind: Kind) -> &'static str {
     match kind {
@@ -72,7 +95,12 @@ pub fn name(kind: Kind) -> &'static str {
 }
 
 /// Counts and the head of the list.
-pub fn text(summary: &Summary, suspects: &[Suspect], on_page: usize, out: &Path) -> String {
+pub fn text(
+    summary: &Summary,
+    (suspects, pictures): (&[Suspect], &[PictureTally]),
+    on_page: usize,
+    out: &Path,
+) -> String {
     let kinds = [Kind::WrongClass, Kind::LooseBox, Kind::MissingBox, Kind::SpuriousBox, Kind::Duplicate];
     let counts =
         kinds.iter().map(|kind| (name(*kind), suspects.iter().filter(|suspect| suspect.kind == *kind).count()));
@@ -93,7 +121,7 @@ pub fn text(summary: &Summary, suspects: &[Suspect], on_page: usize, out: &Path)
     let lines: Vec<[String; 6]> = std::iter::once(head).chain(suspects.iter().take(SHOWN).map(line)).collect();
     let looked = summary.labels.iter().filter(|label| !label.looks.is_empty()).count();
     format!(
-        "{}: {} ({}); {looked} of {} judged ({}; audit.csv and audit.json)\n\n{}\n{}",
+        "{}: {} ({}); {looked} of {} judged ({}; audit.csv and audit.json)\n\n{}{}\n{}",
         out.display(),
         counted(suspects.len(), "suspect"),
         counts.join(", "),
@@ -103,7 +131,8 @@ pub fn text(summary: &Summary, suspects: &[Suspect], on_page: usize, out: &Path)
             false => "audit.html to look through them".to_owned(),
         },
         aligned(&lines),
-        if suspects.len() > SHOWN { format!("and {} more", suspects.len() - SHOWN) } else { String::new() },
+        if suspects.len() > SHOWN { format!("and {} more\n", suspects.len() - SHOWN) } else { String::new() },
+        if pictures.is_empty() { String::new() } else { worst(pictures) },
     )
     .trim_end()
     .to_owned()

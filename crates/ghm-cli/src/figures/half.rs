@@ -78,7 +78,7 @@ impl Half<'_> {
         let shares = self.losses().into_iter().map(|(name, sums)| line(name, share(sums)));
         let region = format!("in each region of 1/{}", middles.len());
         let chart = |title: &str, y: &str, series: Vec<Series>| Chart {
-            title: format!("{title}, {of}"),
+            title: format!("{title}, {}, {of}", self.name),
             x: ChartAxis::of(self.norm).from_to(0.0, 1.0),
             y: ChartAxis::of(y).logarithmic(),
             series,
