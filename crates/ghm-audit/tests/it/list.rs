@@ -264,8 +264,9 @@ fn a_label_looks_less_loose_where_what_is_seen_lies_about_it_on_all_sides() {
     dataset.images[6].objects[0] = object(7, 1, GOOD);
     // Far off, but in each epoch on the other side of the label.
     let [x1, y1, x2, y2] = GOOD;
-    let seen =
-        |epoch: usize| if epoch % 2 == 0 { [x1 - 25.0, y1, x2 - 25.0, y2] } else { [x1 + 25.0, y1, x2 + 25.0, y2] };
+    let seen = |epoch: usize| {
+        if epoch.is_multiple_of(2) { [x1 - 25.0, y1, x2 - 25.0, y2] } else { [x1 + 25.0, y1, x2 + 25.0, y2] }
+    };
     let suspicion = |aside: &dyn Fn(usize) -> [f32; 4]| {
         let mut said = evidence(&dataset, truth, |_, _| Vec::new());
         for said in said.iter_mut().filter(|said| said.image_id == 7) {
