@@ -54,7 +54,10 @@ impl Live {
     /// What a job is at: a run, and the last line of its log.
     pub fn at(&self, job: usize, run: &str, log: &Path) {
         let Some(bar) = self.shown.as_ref().and_then(|shown| shown.jobs.get(job)) else { return };
-        bar.set_message(format!("{run}: {}", last_line(log).unwrap_or_default()));
+        let message = format!("{run}: {}", last_line(log).unwrap_or_default());
+        if bar.message() != message {
+            bar.set_message(message);
+        }
     }
 
     /// A run has ended, and the table is this.
@@ -73,9 +76,8 @@ impl Live {
 
     /// Takes everything off the terminal but the lines that stay.
     pub fn clear(&self) {
-        if let Some(shown) = &self.shown {
-            let _ = shown.all.clear();
-        }
+        let Some(shown) = &self.shown else { return };
+        shown.jobs.iter().chain([&shown.table, &shown.runs]).for_each(ProgressBar::finish_and_clear);
     }
 }
 
