@@ -5,6 +5,7 @@ use ghm_boxes::{Candidate, LevelAnchors, suppress};
 use rayon::prelude::*;
 
 use crate::config::ModelConfig;
+use crate::host::numbers;
 use crate::retinanet::Output;
 
 /// The boxes of each picture of a batch, best first, in input pixels and clipped to the picture's content.
@@ -37,15 +38,10 @@ pub(crate) fn levels(config: &ModelConfig, output: &Output) -> Vec<Level> {
         classes: logits.dims()[2],
         count: maps[level][0] * maps[level][1] * config.anchors.per_cell(),
         anchors: config.anchors.level(level, maps),
-        logits: host(logits.clone()),
-        deltas: host(deltas.clone()),
+        logits: numbers(logits.clone()),
+        deltas: numbers(deltas.clone()),
     };
     output.logits.iter().zip(&output.deltas).enumerate().map(level).collect()
-}
-
-/// A tensor's elements on the host, whatever its precision.
-fn host(tensor: Tensor<3>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
 }
 
 /// Logits that one thread looks through at a time.

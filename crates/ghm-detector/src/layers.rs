@@ -7,9 +7,9 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::NormKind;
+use crate::host::numbers;
 use crate::norm::Norm;
 use crate::onnx::graph::{Graph, Value};
-use crate::onnx::numbers;
 use crate::part::{Sketch, Work};
 
 /// Distribution of fresh weights.

@@ -11,6 +11,7 @@
 //! | [`targets`] | what each anchor is trained on |
 //! | [`mod@decode`] | logits and deltas to boxes in the original picture |
 //! | [`evidence`] | what a network says of each label, and where it sees objects without one |
+//! | `host` | [`numbers`], a tensor as a plain vector |
 //! | [`names`], [`weights`] | parameters by name; weights in and out |
 //! | [`onnx`] | the network as an ONNX file |
 //!
@@ -35,6 +36,7 @@ pub mod error;
 pub mod evidence;
 pub mod fpn;
 pub mod head;
+mod host;
 pub mod layers;
 pub mod names;
 pub mod norm;
@@ -49,6 +51,7 @@ pub use backbone::Backbone;
 pub use config::{ExtraLevels, HeadNorm, ModelConfig, NormKind, Precision, PredictConfig, Style};
 pub use decode::decode;
 pub use error::DetectorError;
+pub use host::numbers;
 pub use onnx::{OnnxOutputs, to_onnx};
 pub use part::{Parameters, Part, Work};
 pub use retinanet::{INPUT_MULTIPLE, LEVELS, Output, RetinaNet};

@@ -7,8 +7,8 @@ use burn::tensor::{DType, Device, FloatDType, Tensor, module};
 use ghm_conv::{Activation, NormParameters, batch_norm_training, group_norm};
 
 use crate::config::NormKind;
+use crate::host::numbers;
 use crate::onnx::graph::{Graph, Value};
-use crate::onnx::numbers;
 
 /// Groups of a group norm, where the channels allow.
 const GROUPS: usize = 32;

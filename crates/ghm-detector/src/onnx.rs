@@ -1,6 +1,5 @@
 //! The network as an ONNX file, for runtimes of other makers.
 
-use burn::tensor::Tensor;
 use prost::Message;
 
 use crate::config::ModelConfig;
@@ -75,9 +74,4 @@ fn expect_multiple(size: [usize; 2]) -> Result<(), DetectorError> {
     }
     let (key, value) = ("size", format!("{}x{}", size[1], size[0]));
     Err(DetectorError::Config { key, value, reason: "give two multiples of 32" })
-}
-
-/// The numbers of a parameter.
-pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use ghm_boxes::Candidate;
 use ghm_data::{Batch, Category, Dataset, Loader, LoaderConfig, Order, Sample, Skipped};
 use ghm_detector::targets::{ImageTruth, Targets, assign};
-use ghm_detector::{RetinaNet, WeightsReport, decode, load_model, load_weights};
+use ghm_detector::{RetinaNet, WeightsReport, decode, load_model, load_weights, numbers};
 use ghm_eval::Detection;
 
 use crate::device::expect_precision;
@@ -225,7 +225,6 @@ impl Predictor {
 
 /// The numbers of all levels, one after the other.
 fn joined(levels: Vec<Tensor<3>>) -> Vec<f32> {
-    let numbers = |level: Tensor<3>| level.into_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
     levels.into_iter().flat_map(numbers).collect()
 }
 
