@@ -59,6 +59,16 @@ pub struct DensityConfig {
     pub classes: Option<usize>,
 }
 
+impl DensityConfig {
+    /// The factor of each bin by these `counts` `[M]` (or `[C, M]`) alone, without a moving average.
+    ///
+    /// # Errors
+    /// As of [`GradientDensity::new`] and [`GradientDensity::update`].
+    pub fn at_once(&self, counts: &[u64]) -> Result<BinWeights, LossError> {
+        GradientDensity::new(Self { momentum: 0.0, ..*self })?.update(counts)
+    }
+}
+
 /// How the density passes from one bin to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

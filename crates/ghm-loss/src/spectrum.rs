@@ -1,6 +1,6 @@
 //! How the gradient of a loss is shared out over gradient norms: what the figures of the paper show.
 
-use crate::density::{DensityConfig, GradientDensity};
+use crate::density::DensityConfig;
 use crate::edges::bin_of;
 use crate::error::{LossError, expect_length};
 use crate::examples::Examples;
@@ -116,8 +116,7 @@ impl Spectrum {
         expect_length("bins of the density", density.bins, "bins of the spectrum", self.bins)?;
         let fine = self.objects.len() / self.bins;
         let counts: Vec<u64> = self.examples().chunks(fine).map(|chunk| chunk.iter().sum()).collect();
-        let mut of_all = GradientDensity::new(DensityConfig { momentum: 0.0, classes: None, ..*density })?;
-        let weights = of_all.update(&counts)?;
+        let weights = DensityConfig { classes: None, ..*density }.at_once(&counts)?;
         let beta: Vec<f64> = weights.factors().iter().map(|factor| factor * weights.examples() as f64).collect();
         Ok(self.norms.iter().enumerate().map(|(region, norm)| norm * beta[region / fine]).collect())
     }

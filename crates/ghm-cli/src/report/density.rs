@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::Result;
-use ghm_loss::{DensityConfig, GradientDensity};
+use ghm_loss::GradientDensity;
 use ghm_report::{Block, Chart, ChartAxis, Mark, Point, Series};
 use ghm_train::DensityRecord;
 
@@ -63,8 +63,7 @@ fn shares(density: &GradientDensity) -> Result<(Vec<f64>, Vec<f64>)> {
     let sum: f64 = density.counts().iter().sum();
     let counts: Vec<u64> =
         density.counts().iter().map(|count| (count / sum.max(f64::MIN_POSITIVE) * 1e12) as u64).collect();
-    let mut of_all = GradientDensity::new(DensityConfig { momentum: 0.0, ..config })?;
-    let factors = of_all.update(&counts)?.factors();
+    let factors = config.at_once(&counts)?.factors();
     let weights: Vec<f64> = counts.iter().zip(&factors).map(|(count, factor)| *count as f64 * factor).collect();
     let counts: Vec<f64> = counts.iter().map(|count| *count as f64).collect();
     Ok((by_region(&counts, config.bins), by_region(&weights, config.bins)))
@@ -79,6 +78,7 @@ fn by_region(of_classes: &[f64], bins: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ghm_loss::DensityConfig;
 
     #[test]
     fn harmonising_makes_filled_regions_weigh_alike_and_a_cap_leaves_sparse_ones_below() {
