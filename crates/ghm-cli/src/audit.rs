@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::{AuditArguments, AuditVerb};
 use crate::interrupt::STOPPED;
-use crate::output::{free_path, print};
+use crate::output::{expect_free, free_path, print};
 use crate::table::counted;
 use crate::train::device;
 
@@ -54,9 +54,7 @@ pub fn run(arguments: &AuditArguments) -> Result<ExitCode> {
     let Subject { summary, dataset, out, data, split, of } = subject;
     let suspects = rank(&summary, &suspicions(&summary, &dataset), &dataset, arguments.least);
     let out = arguments.out.clone().unwrap_or_else(|| free_path(&out));
-    if out.exists() {
-        bail!("{}: exists already and is never overwritten; give another --out", out.display());
-    }
+    expect_free(&out)?;
     // What was decided about another list is not about this one.
     let mut hasher = DefaultHasher::new();
     serde_json::to_string(&suspects)?.hash(&mut hasher);

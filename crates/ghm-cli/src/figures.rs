@@ -10,7 +10,7 @@ use ghm_train::{Predictor, RunDirectory, replace_file};
 
 use crate::arguments::FiguresArguments;
 use crate::eval::expect_classes;
-use crate::output::{free_path, print};
+use crate::output::{expect_free, free_path, print};
 use crate::table::{aligned, counted};
 use crate::train::device;
 
@@ -24,9 +24,7 @@ pub fn run(arguments: &FiguresArguments) -> Result<ExitCode> {
     let root = &arguments.run;
     let directory = RunDirectory::open(root)?;
     let out = arguments.out.clone().unwrap_or_else(|| free_path(&root.join("figures")));
-    if out.exists() {
-        bail!("{}: exists already and is never overwritten; give another --out", out.display());
-    }
+    expect_free(&out)?;
     let predictor = Predictor::open(&directory, &device(&arguments.device)?)?;
     let data = &predictor.recipe().data;
     let source = ghm_data::open(&data.root)?;

@@ -1,4 +1,4 @@
-//! Stdout and free folder names.
+//! Stdout, and the names of files and folders that are written.
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -27,4 +27,16 @@ pub fn free_path(wanted: &Path) -> PathBuf {
         wanted.with_file_name(name)
     };
     (2..).map(numbered).find(|path| !path.exists()).unwrap_or_else(|| wanted.to_owned())
+}
+
+/// Refuses to write where anything is already.
+pub fn expect_free(out: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(!out.exists(), "{}: exists already and is never overwritten; give another --out", out.display());
+    Ok(())
+}
+
+/// What a folder is called, wherever it is looked at from.
+pub fn name_of(folder: &Path) -> String {
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned()
 }

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use ghm_data::Dataset;
 use ghm_report::{Block, Figure, page};
 use ghm_train::{Recipe, RunDirectory, replace_file};
 
 use crate::arguments::ReportArguments;
+use crate::output::{expect_free, name_of};
 use crate::sweep;
 
 mod classes;
@@ -23,8 +24,8 @@ mod suspects;
 /// Runs the verb.
 pub fn run(arguments: &ReportArguments) -> Result<ExitCode> {
     let folder = &arguments.folder;
-    if let Some(out) = arguments.out.as_ref().filter(|out| out.exists()) {
-        bail!("{}: exists already and is never overwritten; give another --out", out.display());
+    if let Some(out) = &arguments.out {
+        expect_free(out)?;
     }
     let (title, blocks) = if sweep::is_one(folder) { sweep::blocks(folder)? } else { of_run(folder)? };
     let out = arguments.out.clone().unwrap_or_else(|| folder.join("report.html"));
@@ -65,14 +66,13 @@ impl Subject {
 
 fn of_run(root: &Path) -> Result<(String, Vec<Block>)> {
     let subject = Subject::open(root)?;
-    let name = root.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     let mut blocks = facts::blocks(&subject)?;
     blocks.extend(curves::blocks(&subject)?);
     blocks.extend(classes::blocks(&subject)?);
     blocks.extend(found::blocks(&subject)?);
     blocks.extend(density::blocks(&subject)?);
     blocks.extend(suspects::blocks(&subject)?);
-    Ok((format!("Run {}", name.unwrap_or_else(|| root.display().to_string())), blocks))
+    Ok((format!("Run {}", name_of(root)), blocks))
 }
 
 fn heading(text: &str) -> Block {

@@ -10,6 +10,8 @@ use ghm_sweep::{Outcome, Results, Run, Sweep, table};
 use ghm_train::{Recipe, RunDirectory, replace_file};
 use serde::{Deserialize, Serialize};
 
+use crate::output::name_of;
+
 /// The file by which the folder of a sweep is known, and which is locked while a process is at it.
 const MARK: &str = "sweep.lock";
 
@@ -181,8 +183,7 @@ pub fn blocks(root: &Path) -> Result<(String, Vec<Block>)> {
         Some(Figure { title: format!("chart {number}"), svg })
     });
     let blocks = vec![Block::Figures(charts.collect()), Block::Text(tables)];
-    let name = root.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-    Ok((format!("Sweep {}", name.unwrap_or_default()), blocks))
+    Ok((format!("Sweep {}", name_of(root)), blocks))
 }
 
 /// Makes the folder that a file is to lie in.

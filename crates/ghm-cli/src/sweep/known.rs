@@ -49,23 +49,19 @@ pub fn take_over(
             };
             known.seed == run.seed && sweep.axes.iter().zip(&names).all(has) && known.values.len() == names.len()
         };
-        let known = elsewhere.runs.iter().find(is_it);
+        let outcome = elsewhere.runs.iter().find(is_it).map(|known| &known.outcome);
         // What cannot even be resolved fails by itself.
-        let (Some(Outcome::Finished { settings, .. }), Ok((own, clean))) =
-            (known.map(|known| &known.outcome), resolve(&run))
-        else {
+        let (Some(outcome @ Outcome::Finished { settings, .. }), Ok((own, clean))) = (outcome, resolve(&run)) else {
             still_left.push(run);
             continue;
         };
-        if *settings != recipe::settings(&run, &clean, folder)? {
-            others += 1;
-            still_left.push(run);
-            continue;
-        }
-        if let Some(known) = known {
-            folder.keep(&run, Some(&own), Some(&known.outcome))?;
-            taken(&run, known.outcome.clone());
+        if *settings == recipe::settings(&run, &clean, folder)? {
+            folder.keep(&run, Some(&own), Some(outcome))?;
+            taken(&run, outcome.clone());
             done += 1;
+        } else {
+            still_left.push(run);
+            others += 1;
         }
     }
     eprintln!("{}: {} taken over", file.display(), counted(done, "run"));
