@@ -164,7 +164,7 @@ fn of_label(
         Origin::Learning => LOOSE_LEARNING.of(sum.distance / sum.spread.max(f32::MIN_POSITIVE)),
         Origin::Detections => LOOSE_DETECTED.of(sum.distance / sum.most_distance.max(f32::MIN_POSITIVE)),
     };
-    // A box that would hardly move is no looser than it is: what is seen lies now here and now there, as between cells that overlap.
+    // Where the label would hardly move, what is seen lies now on one side of it and now on another, as where objects overlap.
     let moved = ((1.0 - own.iou(label.bbox)) / MOVED).min(1.0);
     // A second label is no better for a better box.
     let loose_box = (1.0 - duplicate.0) * moved * loose_box;

@@ -107,9 +107,10 @@ impl Counts {
 }
 
 impl Confusion {
-    /// What is there, and what was seen in its place; the number of classes stands for nothing.
+    /// What is there, and what was seen in its place; the number of classes stands for nothing, and beyond it there is nothing.
     pub fn get(&self, there: usize, seen: usize) -> u64 {
-        self.counts[there * (self.classes.len() + 1) + seen]
+        let side = self.classes.len() + 1;
+        if there.max(seen) < side { self.counts[there * side + seen] } else { 0 }
     }
 }
 
