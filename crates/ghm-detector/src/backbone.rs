@@ -30,6 +30,9 @@ pub enum Backbone {
     Resnext101_32x8d,
 }
 
+/// Channels of the stem as published; stages have 1, 2, 4 and 8 times as many, before a bottleneck's expansion.
+pub const BASE_CHANNELS: usize = 64;
+
 impl Backbone {
     /// All of them.
     pub const ALL: [Self; 9] = [
@@ -69,12 +72,19 @@ impl Backbone {
 
     /// Channels within a bottleneck whose plain width is `planes`.
     pub fn width(self, planes: usize) -> usize {
-        self.next().map_or(planes, |(groups, channels)| planes / 64 * groups * channels)
+        self.next().map_or(planes, |(groups, channels)| planes / BASE_CHANNELS * groups * channels)
     }
 
-    /// Channels of C3, C4, C5.
-    pub fn channels_out(self) -> [usize; 3] {
-        [128, 256, 512].map(|c| c * self.expansion())
+    /// Channels of C3, C4, C5, where the stem has `base` of them.
+    pub fn channels_out(self, base: usize) -> [usize; 3] {
+        [2, 4, 8].map(|times| base * times * self.expansion())
+    }
+
+    /// About how many numbers there are where the stem has `base` channels.
+    pub(crate) fn numbers(self, base: usize) -> u128 {
+        let in_block = if self.expansion() == 1 { 18 } else { 17 }; // times the plain width squared
+        let stages = self.blocks().into_iter().zip([1, 4, 16, 64]);
+        stages.map(|(blocks, squared)| (blocks * in_block * squared) as u128 * (base as u128).pow(2)).sum()
     }
 
     /// Groups of a ResNeXt, and the channels of each in the first stage.
@@ -112,6 +122,7 @@ mod tests {
             let found: usize = trained.map(|tensor| tensor.values.len()).sum();
             println!("{backbone:?}: {found} parameters");
             assert_eq!(found, expected, "{backbone:?}");
+            assert!((backbone.numbers(BASE_CHANNELS) as f64 / found as f64 - 1.0).abs() < 0.1, "{backbone:?}");
         }
     }
 

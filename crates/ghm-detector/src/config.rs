@@ -6,7 +6,7 @@ use ghm_boxes::{AnchorConfig, DeltaCoder, MatchConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::DetectorError;
-use crate::backbone::Backbone;
+use crate::backbone::{BASE_CHANNELS, Backbone};
 
 /// Where a bottleneck strides, and which pixels its weights expect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +97,8 @@ impl Default for PredictConfig {
 pub struct ModelConfig {
     /// Depth.
     pub backbone: Backbone,
+    /// Channels of the backbone's stem, 64 as published; a ResNet may be thinner or wider than that, each stage in proportion.
+    pub base_channels: usize,
     /// Stride placement and pixel convention.
     pub style: Style,
     /// The backbone's normalisation.
@@ -135,6 +137,7 @@ impl Default for ModelConfig {
     fn default() -> Self {
         Self {
             backbone: Backbone::Resnet50,
+            base_channels: BASE_CHANNELS,
             style: Style::Pytorch,
             norm: NormKind::FrozenBatch,
             norm_epsilon: 1e-5,
@@ -163,6 +166,16 @@ impl ModelConfig {
         let refuse = |key, value: String, reason| Err(DetectorError::Config { key, value, reason });
         if self.frozen_stages > 4 {
             return refuse("frozen_stages", self.frozen_stages.to_string(), "a ResNet has stages 1 to 4");
+        }
+        if !(1..=1024).contains(&self.base_channels) {
+            return refuse("base_channels", self.base_channels.to_string(), "give 1 to 1024");
+        }
+        if self.backbone.groups() > 1 && self.base_channels != BASE_CHANNELS {
+            return refuse(
+                "base_channels",
+                self.base_channels.to_string(),
+                "a ResNeXt has 64; only a ResNet may have others",
+            );
         }
         if self.channels == 0 || self.channels > 4096 {
             return refuse("channels", self.channels.to_string(), "give 1 to 4096");
@@ -203,6 +216,11 @@ mod tests {
         assert!(message(ModelConfig { head_depth: usize::MAX, ..Default::default() }).contains("give 0 to 64"));
         assert!(message(ModelConfig { norm_epsilon: -1.0, ..Default::default() }).contains("norm_epsilon = -1"));
         assert!(message(ModelConfig { prior: 1.0, ..Default::default() }).contains("prior = 1"));
+        let base_channels = 16;
+        assert!(message(ModelConfig { base_channels: 0, ..Default::default() }).contains("base_channels = 0"));
+        let thin = ModelConfig { base_channels, backbone: Backbone::Resnext50_32x4d, ..Default::default() };
+        assert!(message(thin).contains("a ResNeXt has 64"));
+        assert!(ModelConfig { base_channels, ..Default::default() }.validate().is_ok());
         let predict = PredictConfig { nms_iou: 1.5, ..Default::default() };
         assert!(message(ModelConfig { predict, ..Default::default() }).contains("predict.nms_iou = 1.5"));
     }

@@ -28,7 +28,7 @@ impl Fpn {
     /// Fresh weights.
     pub fn new(config: &ModelConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
         let channels = config.channels;
-        let inputs = config.backbone.channels_out();
+        let inputs = config.backbone.channels_out(config.base_channels);
         let mut conv = |channels_in, kernel, stride| {
             let shape = ConvShape { channels_in, channels_out: channels, kernel, stride, groups: 1 };
             Conv::new(shape, Start::XavierUniform, Some(0.0), rng, device)

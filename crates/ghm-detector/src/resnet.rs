@@ -118,12 +118,13 @@ pub struct Resnet {
 impl Resnet {
     /// Fresh weights; stages up to `config.frozen_stages` get no gradient.
     pub fn new(config: &ModelConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
-        let stem = ConvShape { channels_in: 3, channels_out: 64, kernel: 7, stride: 2, groups: 1 };
+        let base = config.base_channels;
+        let stem = ConvShape { channels_in: 3, channels_out: base, kernel: 7, stride: 2, groups: 1 };
         let stem = ConvNorm::new(stem, (config.norm, config.norm_epsilon), rng, device);
-        let mut channels_in = 64;
+        let mut channels_in = base;
         let mut stages = Vec::with_capacity(4);
         for (stage, blocks) in config.backbone.blocks().into_iter().enumerate() {
-            let planes = 64 << stage;
+            let planes = base << stage;
             let blocks = (0..blocks).map(|block| {
                 let stride = if block == 0 && stage > 0 { 2 } else { 1 };
                 let made = Block::new(BlockShape { channels_in, planes, stride }, config, rng, device);

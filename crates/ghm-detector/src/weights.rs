@@ -214,7 +214,8 @@ impl Found {
 fn hints(config: &ModelConfig, shapes: &Shapes) -> Vec<String> {
     let backbone = shapes.backbone();
     let own = shapes.config(backbone);
-    let mut wanted = ModelConfig { backbone: backbone.unwrap_or(config.backbone), ..config.clone() };
+    let (backbone, base_channels) = backbone.unwrap_or((config.backbone, config.base_channels));
+    let mut wanted = ModelConfig { backbone, base_channels, ..config.clone() };
     if shapes.classes().is_some() {
         let ModelConfig { channels, extra_levels, head_depth, head_norm, .. } = own;
         wanted = ModelConfig { channels, extra_levels, head_depth, head_norm, ..wanted };

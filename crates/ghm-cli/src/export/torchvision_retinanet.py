@@ -102,10 +102,25 @@ def anchor_generator(anchors):
     return AnchorGenerator(tuple(map(tuple, sides)), (tuple(anchors["ratios"]),) * 5)
 
 
+class Body(resnet.ResNet):
+    """A ResNet whose stem has `base` channels; torchvision's have 64."""
+
+    def __init__(self, base, block, blocks, **others):
+        self.base = base
+        super().__init__(block, blocks, **others)
+        self.conv1 = nn.Conv2d(3, base, 7, 2, 3, bias=False)
+        self.bn1 = self._norm_layer(base)
+
+    def _make_layer(self, block, planes, *others, **more):
+        if planes == 64:  # the first stage
+            self.inplanes = self.base
+        return super()._make_layer(block, planes * self.base // 64, *others, **more)
+
+
 def body(model):
     norm = {"group": group_norm, "frozen_batch": FrozenBatchNorm2d, "batch": nn.BatchNorm2d}[model["norm"]]
     block, blocks, groups, width = BODIES[model["backbone"]]
-    body = resnet.ResNet(block, blocks, groups=groups, width_per_group=width, norm_layer=norm)
+    body = Body(model["base_channels"], block, blocks, groups=groups, width_per_group=width, norm_layer=norm)
     for layer in body.modules():
         if hasattr(layer, "eps"):
             layer.eps = model["norm_epsilon"]

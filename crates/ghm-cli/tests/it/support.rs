@@ -18,6 +18,7 @@ height = 64
 flip_horizontal = 0.5
 [model]
 backbone = "resnet18"
+base_channels = 8
 norm = "batch"
 frozen_stages = 0
 channels = 8

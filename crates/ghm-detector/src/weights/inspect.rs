@@ -81,7 +81,8 @@ pub fn inspect_weights(path: &Path) -> Result<WeightsSummary, DetectorError> {
     shapes.expect_sizes(&config, classes.unwrap_or(1))?;
     let mut settings = settings(&config, classes.is_some());
     if backbone.is_none() {
-        settings.retain(|setting| !setting.starts_with("model.backbone="));
+        settings
+            .retain(|setting| !setting.starts_with("model.backbone=") && !setting.starts_with("model.base_channels="));
     }
     // The one that torchvision published: its norms were trained without, and torchvision takes it off when it loads the file.
     let is_published = layout == Layout::TorchvisionRetinaNet && config.extra_levels == ExtraLevels::P5;
@@ -110,7 +111,7 @@ pub fn inspect_weights(path: &Path) -> Result<WeightsSummary, DetectorError> {
     Ok(WeightsSummary {
         layout,
         tensors: file.names().count(),
-        backbone,
+        backbone: backbone.map(|(backbone, _)| backbone),
         classes,
         settings,
         metadata: file.metadata.clone(),

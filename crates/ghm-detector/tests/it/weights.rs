@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use ghm_detector::names::named_tensors;
 use ghm_detector::{
     Backbone, DetectorError, ExtraLevels, HeadNorm, Layout, ModelConfig, RetinaNet, inspect_weights, load_weights,
+    save_as,
 };
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -125,6 +126,7 @@ fn a_file_is_known_by_its_names_and_shapes_with_the_settings_it_wants() {
     for lie in [
         r#"{"model": {"channels": 4096}}"#,
         r#"{"model": {"channels": 4096, "head_depth": 64}}"#,
+        r#"{"model": {"base_channels": 1024, "channels": 1}}"#,
         r#"{"model": {"anchors": {"scales": [1,1,1,1,1,1,1,1,1,1], "ratios": [1,1,1,1,1,1,1,1,1,1]}, "channels": 2048}}"#,
     ] {
         let path = folder.path().join("lie.safetensors");
@@ -142,6 +144,21 @@ fn a_file_is_known_by_its_names_and_shapes_with_the_settings_it_wants() {
     cut.remove("head.regression_head.conv.2.0.weight");
     let summary = inspect_weights(&zeros(&cut, folder.path())).unwrap();
     assert_eq!(summary.missing, ["head.regression_head.conv.2.0.weight"]);
+}
+
+#[test]
+fn a_thin_network_is_known_by_its_stem() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("thin.safetensors");
+    let thin = ModelConfig { base_channels: 12, ..small() };
+    let network = RetinaNet::new(&thin, 2, 0, &Device::flex()).unwrap();
+    std::fs::write(&path, save_as(&network, Layout::TorchvisionRetinaNet, HashMap::new()).unwrap()).unwrap();
+    let summary = inspect_weights(&path).unwrap();
+    assert_eq!((summary.backbone, summary.missing.len(), summary.unused.len()), (Some(Backbone::Resnet18), 0, 0));
+    assert!(summary.settings.contains(&"model.base_channels=12".to_owned()), "{:?}", summary.settings);
+    let published = RetinaNet::new(&small(), 2, 0, &Device::flex()).unwrap();
+    let message = load_weights(published, &path, &small()).unwrap_err().to_string();
+    assert!(message.contains("try model.base_channels=12"), "{message}");
 }
 
 fn small() -> ModelConfig {
