@@ -47,6 +47,22 @@ impl DeltaCoder {
             anchor.height() * side(d[3]),
         )
     }
+
+    /// The slope in `delta` of anything that has the slope `corners` in `x1, y1, x2, y2` of the box there. A size that is held has none.
+    pub fn slope_from_corners(&self, anchor: Bbox, delta: [f32; 4], corners: [f32; 4]) -> [f32; 4] {
+        let [x1, y1, x2, y2] = corners;
+        let side = |anchor: f32, delta: f32, std: f32| {
+            let log = delta * std;
+            if log.abs() <= MAX_LOG_SCALE { anchor * log.exp() * std } else { 0.0 }
+        };
+        let (width, height) = (anchor.width(), anchor.height());
+        [
+            (x1 + x2) * width * self.std[0],
+            (y1 + y2) * height * self.std[1],
+            0.5 * (x2 - x1) * side(width, delta[2], self.std[2]),
+            0.5 * (y2 - y1) * side(height, delta[3], self.std[3]),
+        ]
+    }
 }
 
 #[cfg(test)]
@@ -70,6 +86,25 @@ mod tests {
         let anchor = Bbox::new(0.0, 0.0, 16.0, 16.0);
         let width = DeltaCoder::default().box_from_delta(anchor, [0.0, 0.0, 90.0, 0.0]).width();
         assert!((width - 1000.0).abs() < 0.1, "{width}");
+    }
+
+    #[test]
+    fn a_slope_in_the_corners_is_one_in_the_offsets() {
+        let (coder, anchor) = (DeltaCoder { std: [0.1, 0.2, 0.5, 2.0] }, Bbox::new(3.0, 5.0, 13.0, 45.0));
+        let (delta, corners) = ([0.4, -0.7, 0.3, -0.2], [2.0, -1.0, 0.5, 3.0]);
+        let measured = |delta: [f32; 4]| {
+            let bbox = coder.box_from_delta(anchor, delta);
+            let sides = [bbox.x1, bbox.y1, bbox.x2, bbox.y2];
+            sides.into_iter().zip(corners).map(|(side, slope)| f64::from(side) * slope).sum::<f64>()
+        };
+        let slope = coder.slope_from_corners(anchor, delta, corners.map(|slope| slope as f32));
+        for (i, slope) in slope.into_iter().enumerate() {
+            let [mut below, mut above] = [delta; 2];
+            (below[i], above[i]) = (below[i] - 1e-2, above[i] + 1e-2);
+            let expected = (measured(above) - measured(below)) / 2e-2;
+            assert!((f64::from(slope) - expected).abs() < 1e-3 * expected.abs().max(1.0), "{i}: {slope}, {expected}");
+        }
+        assert_eq!(coder.slope_from_corners(anchor, [0.0, 0.0, 90.0, -3.0], [1.0; 4])[2..], [0.0; 2]);
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use ghm_loss::{
     BalancedCrossEntropyConfig, BalancedL1Config, Between, DensityConfig, Ema, ExactDensity, FocalConfig, LossConfig,
-    MAX_BINS, Normalise, OhemConfig,
+    MAX_BINS, Normalise, OhemConfig, QualityFocalConfig, VarifocalConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,10 @@ pub enum ClassificationKind {
     GhmExact,
     /// Focal loss (Lin et al. 2017).
     Focal,
+    /// Quality focal loss (Li et al. 2020): a positive's target is the IoU of its box.
+    QualityFocal,
+    /// Varifocal loss (Zhang et al. 2021), with the same targets.
+    Varifocal,
     /// Sigmoid cross entropy.
     CrossEntropy,
     /// Sigmoid cross entropy, positives against negatives (Lin et al. 2017, eq. 3).
@@ -59,11 +63,11 @@ pub struct ClassificationConfig {
     pub between: Between,
     /// GHM: a density for each class.
     pub per_class: bool,
-    /// Focal and balanced cross entropy: weight of the positives; where it is not given 0.25 for focal loss and 0.75 for
-    /// balanced cross entropy, as published.
+    /// Focal and balanced cross entropy: weight of the positives; varifocal loss: of the negatives. Where it is not given 0.25 for
+    /// focal loss and 0.75 for the others, as published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f32>,
-    /// Focal: focusing exponent.
+    /// Focal, quality focal, varifocal: focusing exponent.
     pub gamma: f32,
     /// OHEM: negatives for each positive.
     pub ratio: f32,
@@ -103,6 +107,10 @@ impl ClassificationConfig {
             }
             ClassificationKind::GhmExact => LossConfig::GhmCExact(ExactDensity { bins, cap }),
             ClassificationKind::Focal => LossConfig::Focal(FocalConfig { alpha: self.alpha(), gamma: self.gamma }),
+            ClassificationKind::QualityFocal => LossConfig::QualityFocal(QualityFocalConfig { beta: self.gamma }),
+            ClassificationKind::Varifocal => {
+                LossConfig::Varifocal(VarifocalConfig { alpha: self.alpha(), gamma: self.gamma })
+            }
             ClassificationKind::CrossEntropy => LossConfig::CrossEntropy,
             ClassificationKind::BalancedCrossEntropy => {
                 let (alpha, class_weights) = (self.alpha(), None);
@@ -112,10 +120,10 @@ impl ClassificationConfig {
         }
     }
 
-    /// The weight of the positives.
+    /// The weight of one side.
     fn alpha(&self) -> f32 {
-        let default = if self.kind == ClassificationKind::BalancedCrossEntropy { 0.75 } else { 0.25 };
-        self.alpha.unwrap_or(default)
+        let others = matches!(self.kind, ClassificationKind::BalancedCrossEntropy | ClassificationKind::Varifocal);
+        self.alpha.unwrap_or(if others { 0.75 } else { 0.25 })
     }
 }
 
@@ -135,6 +143,8 @@ pub enum RegressionKind {
     L1,
     /// Balanced L1 (Pang et al. 2019).
     BalancedL1,
+    /// GIoU of the boxes that the offsets make (Rezatofighi et al. 2019).
+    Giou,
 }
 
 /// The box regression loss. Options of other kinds are kept and not used.
@@ -198,6 +208,7 @@ impl RegressionConfig {
             RegressionKind::Asl1 => LossConfig::Asl1 { mu },
             RegressionKind::SmoothL1 => LossConfig::SmoothL1 { beta },
             RegressionKind::L1 => LossConfig::L1,
+            RegressionKind::Giou => LossConfig::Giou,
             RegressionKind::BalancedL1 => LossConfig::BalancedL1(BalancedL1Config::default()),
         }
     }

@@ -1,10 +1,12 @@
 //! The two losses of a detector over a batch, with their densities.
 
 use burn::tensor::Tensor;
-use ghm_loss::{GradientDensity, LossError};
+use ghm_boxes::DeltaCoder;
+use ghm_loss::{GradientDensity, IGNORED, LossConfig, LossError};
 use serde::{Deserialize, Serialize};
 
 use crate::awaited::Awaited;
+use crate::boxes;
 use crate::config::{CriterionConfig, Scope};
 use crate::levels::{Goal, LevelCounts, LevelLoss, LevelWeights, Prepared, Walk};
 use crate::state::Held;
@@ -61,6 +63,7 @@ pub struct BatchWeights {
 #[derive(Clone, Debug)]
 pub struct Criterion {
     config: CriterionConfig,
+    coder: DeltaCoder,
     classification: Option<Held>,
     regression: Option<Held>,
 }
@@ -85,10 +88,16 @@ impl BatchCounts {
 impl Criterion {
     /// Losses with fresh densities for `classes` classes; refuses options out of range.
     pub fn new(config: CriterionConfig, classes: usize) -> Result<Self, LossError> {
-        let density = |loss: ghm_loss::LossConfig| loss.density().map(|d| GradientDensity::new(*d)).transpose();
+        let density = |loss: LossConfig| loss.density().map(|d| GradientDensity::new(*d)).transpose();
         let classification = density(config.classification.loss(classes))?;
         let regression = density(config.regression.loss())?;
-        Ok(Self { config, classification: classification.map(Held::new), regression: regression.map(Held::new) })
+        let (classification, regression) = (classification.map(Held::new), regression.map(Held::new));
+        Ok(Self { config, coder: DeltaCoder::default(), classification, regression })
+    }
+
+    /// The same for offsets that are coded like this: losses that look at the boxes have to know.
+    pub fn coded(self, coder: DeltaCoder) -> Self {
+        Self { coder, ..self }
     }
 
     /// The densities, to be saved; the host waits for a GPU that has them.
@@ -190,30 +199,52 @@ impl Criterion {
     ) -> Result<Batch<'a>, LossError> {
         let positives = targets.classes.iter().filter(|c| **c >= 0).count().max(1) as f32;
         let (classification, regression) = self.losses(logits, scale, positives);
-        let logits = classification.prepare(logits, classes_of(targets, logits))?;
+        let goal = match classification.loss {
+            LossConfig::QualityFocal(_) | LossConfig::Varifocal(_) => self.qualities_of(targets, logits, deltas)?,
+            _ => classes_of(targets, logits),
+        };
+        let logits = classification.prepare(logits, goal)?;
         let deltas = regression.prepare(deltas, deltas_of(targets))?;
         Ok(Batch { classification: (classification, logits), regression: (regression, deltas) })
     }
 
+    /// The class that a row is of has the quality of its box as target, all others 0.
+    fn qualities_of(
+        &self,
+        targets: &BatchTargets,
+        logits: &[Tensor<3>],
+        deltas: &[Tensor<3>],
+    ) -> Result<Goal<'static>, LossError> {
+        let width = width_of(logits);
+        let qualities = boxes::qualities(deltas, targets.deltas, targets.delta_weights, &self.coder);
+        let mut dense = vec![0.0; qualities.len() * width];
+        for (row, (class, quality)) in targets.classes.iter().zip(qualities).enumerate() {
+            let Ok(place) = usize::try_from(*class) else { continue };
+            if place >= width {
+                return Err(LossError::ClassIndex { row, value: *class, classes: width });
+            }
+            dense[row * width + place] = quality;
+        }
+        let gate = |class: &i32| std::iter::repeat_n(if *class == IGNORED { 0.0 } else { 1.0 }, width);
+        let gates: Vec<f32> = targets.classes.iter().flat_map(gate).collect();
+        Ok(Goal::Dense { targets: dense.into(), gates: gates.into(), width })
+    }
+
     fn losses(&self, logits: &[Tensor<3>], scale: f32, positives: f32) -> (LevelLoss, LevelLoss) {
         let (c, r) = (&self.config.classification, &self.config.regression);
-        let level_loss = |loss: ghm_loss::LossConfig, weight: f32, scope: Scope| {
+        let level_loss = |loss: LossConfig, weight: f32, scope: Scope| {
             // What is harmonised is a mean already.
             let harmonised = matches!(
                 loss,
-                ghm_loss::LossConfig::GhmC(_)
-                    | ghm_loss::LossConfig::GhmCExact(_)
-                    | ghm_loss::LossConfig::GhmR { .. }
-                    | ghm_loss::LossConfig::GhmRExact { .. }
+                LossConfig::GhmC(_) | LossConfig::GhmCExact(_) | LossConfig::GhmR { .. } | LossConfig::GhmRExact { .. }
             );
             let walk = Walk::of(&loss, scope);
             let counted = loss.density().is_some();
             let scale = if counted { weight } else { weight * scale };
             let divisor = if harmonised { 1.0 } else { positives };
-            LevelLoss { loss, walk, harmonised, scale: scale / divisor }
+            LevelLoss { loss, walk, harmonised, scale: scale / divisor, coder: self.coder }
         };
-        let classes = logits.first().map_or(1, |level| level.dims()[2]);
-        (level_loss(c.loss(classes), c.weight, c.scope), level_loss(r.loss(), r.weight(), r.scope))
+        (level_loss(c.loss(width_of(logits)), c.weight, c.scope), level_loss(r.loss(), r.weight(), r.scope))
     }
 }
 
@@ -232,11 +263,15 @@ impl Batch<'_> {
 }
 
 fn classes_of<'a>(targets: &BatchTargets<'a>, logits: &[Tensor<3>]) -> Goal<'a> {
-    Goal::Classes { rows: targets.classes, classes: logits.first().map_or(1, |level| level.dims()[2]) }
+    Goal::Classes { rows: targets.classes, classes: width_of(logits) }
+}
+
+fn width_of(logits: &[Tensor<3>]) -> usize {
+    logits.first().map_or(1, |level| level.dims()[2])
 }
 
 fn deltas_of<'a>(targets: &BatchTargets<'a>) -> Goal<'a> {
-    Goal::Deltas { targets: targets.deltas, weights: targets.delta_weights }
+    Goal::Dense { targets: targets.deltas.into(), gates: targets.delta_weights.into(), width: 4 }
 }
 
 #[cfg(test)]
@@ -244,7 +279,7 @@ mod tests {
     use super::*;
     use crate::config::{ClassificationKind, RegressionKind};
     use burn::tensor::{Device, TensorData};
-    use ghm_loss::{Examples, LossConfig, Output, Targets};
+    use ghm_loss::{Examples, Output, Targets};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

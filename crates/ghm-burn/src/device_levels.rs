@@ -31,7 +31,7 @@ pub(crate) fn take_in(counts: &[DeviceCounts], density: &mut Held) -> Result<Dev
 
 impl DeviceLevels {
     /// The levels, if they lie on a GPU that has kernels for the loss.
-    pub fn new(loss: &LevelLoss, tensors: &[Tensor<3>], goal: Goal) -> Result<Option<Self>, LossError> {
+    pub fn new(loss: &LevelLoss, tensors: &[Tensor<3>], goal: &Goal) -> Result<Option<Self>, LossError> {
         let Some(first) = tensors.first() else { return Ok(None) };
         let device = first.device().inner();
         let typed = matches!(first.dtype(), DType::F32 | DType::F16 | DType::BF16);
@@ -43,9 +43,10 @@ impl DeviceLevels {
         }
         let compared = |(tensor, rows): (&Tensor<3>, std::ops::Range<usize>)| match goal {
             Goal::Classes { rows: classes, .. } => of_classes(tensor, &classes[rows], &loss.loss, &device),
-            Goal::Deltas { targets, weights } => {
+            // Of four a row: losses towards other numbers have no kernels.
+            Goal::Dense { targets, gates, .. } => {
                 let elements = 4 * rows.start..4 * rows.end;
-                of_deltas(tensor, (&targets[elements.clone()], &weights[elements]), &loss.loss, &device)
+                of_deltas(tensor, (&targets[elements.clone()], &gates[elements]), &loss.loss, &device)
             }
         };
         let levels = tensors.iter().zip(rows_of(tensors)).map(compared).collect::<Result<_, _>>()?;

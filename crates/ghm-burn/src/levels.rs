@@ -1,12 +1,15 @@
 //! One loss over the levels of a pyramid, level by level where they lie, or joined where it has to see all at once.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use burn::tensor::{Element, Tensor};
-use ghm_loss::{BinWeights, Counts, Density, Examples, LossConfig, LossError, Output, Real, Reduction, Targets};
+use ghm_boxes::DeltaCoder;
+use ghm_loss::{BinWeights, Counts, Density, Examples, Kind, LossConfig, LossError, Output, Real, Reduction, Targets};
 
 use crate::attach::attach;
 use crate::awaited::Awaited;
+use crate::boxes;
 use crate::config::Scope;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use crate::device_levels::{DeviceLevels, DeviceWeights};
@@ -25,10 +28,18 @@ pub(crate) enum Walk {
 }
 
 /// What the rows of all levels are compared with; rows run over levels, in a level over pictures.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) enum Goal<'a> {
-    Classes { rows: &'a [i32], classes: usize },
-    Deltas { targets: &'a [f32], weights: &'a [f32] },
+    Classes {
+        rows: &'a [i32],
+        classes: usize,
+    },
+    /// One target an element; `width` elements a row. Those whose gate is 0 take no part.
+    Dense {
+        targets: Cow<'a, [f32]>,
+        gates: Cow<'a, [f32]>,
+        width: usize,
+    },
 }
 
 /// A loss and what its sum or mean is multiplied by.
@@ -38,6 +49,8 @@ pub(crate) struct LevelLoss {
     /// Whether it is a mean; else it is a sum.
     pub harmonised: bool,
     pub scale: f32,
+    /// How offsets are coded.
+    pub coder: DeltaCoder,
 }
 
 /// The tensors of all levels with what they are compared with, where the loss is computed.
@@ -124,19 +137,19 @@ impl Goal<'_> {
     fn width(&self) -> usize {
         match self {
             Self::Classes { classes, .. } => *classes,
-            Self::Deltas { .. } => 4,
+            Self::Dense { width, .. } => *width,
         }
     }
 
     /// The examples that `values`, those of some rows, make.
     fn examples<'b, T>(&'b self, rows: Range<usize>, values: &'b [T]) -> Examples<'b, T> {
-        match *self {
+        match self {
             Self::Classes { rows: entries, classes } => {
-                Examples::new(values, Targets::ClassIndex { rows: &entries[rows], classes })
+                Examples::new(values, Targets::ClassIndex { rows: &entries[rows], classes: *classes })
             }
-            Self::Deltas { targets, weights } => {
-                let elements = 4 * rows.start..4 * rows.end;
-                Examples::new(values, Targets::Dense(&targets[elements.clone()])).gated(&weights[elements])
+            Self::Dense { targets, gates, width } => {
+                let elements = width * rows.start..width * rows.end;
+                Examples::new(values, Targets::Dense(&targets[elements.clone()])).gated(&gates[elements])
             }
         }
     }
@@ -146,7 +159,7 @@ impl LevelLoss {
     /// The tensors as the loss takes them: where they lie if their device has kernels for it, else on the host.
     pub fn prepare<'a>(&self, tensors: &'a [Tensor<3>], goal: Goal<'a>) -> Result<Prepared<'a>, LossError> {
         #[cfg(any(feature = "wgpu", feature = "cuda"))]
-        if let Some(levels) = DeviceLevels::new(self, tensors, goal)? {
+        if let Some(levels) = DeviceLevels::new(self, tensors, &goal)? {
             return Ok(Prepared::Device(levels));
         }
         Ok(Prepared::Host(tensors, goal))
@@ -199,9 +212,12 @@ impl LevelLoss {
     }
 
     fn run_here(&self, tensors: &[Tensor<3>], goal: &Goal, weights: &[BinWeights]) -> Result<Attached, LossError> {
-        let (parts, value) = match self.walk {
-            Walk::Joined => self.run_joined(tensors, goal)?,
-            Walk::Level | Walk::Batch => self.run_levels(tensors, goal, weights)?,
+        let (parts, value) = match (self.walk, goal) {
+            (_, Goal::Dense { targets, gates, .. }) if self.loss.kind() == Kind::Boxes => {
+                boxes::run(&self.loss, tensors, (targets, gates), &self.coder, self.scale)?
+            }
+            (Walk::Joined, _) => self.run_joined(tensors, goal)?,
+            (Walk::Level | Walk::Batch, _) => self.run_levels(tensors, goal, weights)?,
         };
         Ok(Attached { tensor: sum_of(parts), value: Awaited::Known(value) })
     }

@@ -40,6 +40,7 @@
 
 pub mod attach;
 pub mod awaited;
+mod boxes;
 pub mod config;
 pub mod criterion;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

@@ -78,7 +78,7 @@ impl Learner {
         Ok(Self {
             network: RetinaNet::new(&recipe.model, classes, recipe.seed, &device)?,
             optimiser: Optimiser::new(&recipe.optimiser),
-            criterion: Criterion::new(recipe.loss.clone(), classes)?,
+            criterion: Criterion::new(recipe.loss.clone(), classes)?.coded(recipe.model.coder),
             model: recipe.model.clone(),
             input: Input::new(recipe.normalise(), &device),
             device,

@@ -105,6 +105,8 @@ fn configs() -> Vec<CriterionConfig> {
         (C::Ohem, R::BalancedL1),
         (C::GhmExact, R::GhmExact),
         (C::Ghm, R::L1),
+        (C::QualityFocal, R::Giou),
+        (C::Varifocal, R::Ghm),
     ];
     let with = |(c, r): (C, R), scope| {
         let mut config = CriterionConfig::default();

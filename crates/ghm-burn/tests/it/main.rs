@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
 mod accumulation;
+mod boxes;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod criterion;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

@@ -9,7 +9,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("ghm-boxes", &[]),
     ("ghm-loss", &[]),
     ("ghm-conv", &[]),
-    ("ghm-burn", &["ghm-gpu", "ghm-loss"]),
+    ("ghm-burn", &["ghm-boxes", "ghm-gpu", "ghm-loss"]),
     ("ghm-data", &["ghm-boxes"]),
     ("ghm-detector", &["ghm-boxes", "ghm-conv", "ghm-loss"]),
     ("ghm-eval", &[]),
