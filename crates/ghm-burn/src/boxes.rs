@@ -5,7 +5,7 @@
 
 use burn::tensor::Tensor;
 use ghm_boxes::{Bbox, DeltaCoder};
-use ghm_loss::{Examples, LossConfig, LossError, Output, Targets};
+use ghm_loss::{Examples, LossConfig, LossError, Output, Reduction, Targets};
 
 use crate::attach::attach;
 use crate::host::Floats;
@@ -53,7 +53,7 @@ pub(crate) fn run(
         let wanted: Vec<f32> = positives.iter().flat_map(|(row, _)| corners(four(targets, *row))).collect();
         let mut slopes = vec![0.0; predicted.len()];
         let examples = Examples::new(&predicted[..], Targets::Dense(&wanted));
-        let value = loss.forward(&examples, None, Output::to(&mut slopes).scaled(scale))?;
+        let value = loss.forward(&examples, None, Output::to(&mut slopes).reduced(Reduction::Sum).scaled(scale))?;
         let mut gradient = vec![0.0; values.as_slice().len()];
         for ((row, delta), slope) in positives.iter().zip(fours(&slopes)) {
             let place = 4 * (row - rows.start);

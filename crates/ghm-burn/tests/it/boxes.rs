@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use ghm_boxes::{Bbox, DeltaCoder};
 use ghm_burn::{BatchTargets, ClassificationKind, Criterion, CriterionConfig, DetectionLoss, RegressionKind, Scope};
-use ghm_loss::{Examples, LossConfig, Output, Targets};
+use ghm_loss::{Examples, LossConfig, Output, Reduction, Targets};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -90,10 +90,12 @@ fn giou_of_offsets_is_giou_of_the_boxes_and_its_gradient_is_the_slope_of_its_val
     let predicted: Vec<f32> = case.positives().flat_map(|row| corners(case.predicted(row))).collect();
     let objects: Vec<f32> = case.positives().flat_map(|row| corners(case.objects[row])).collect();
     let examples = Examples::new(&predicted[..], Targets::Dense(&objects));
-    let sum = LossConfig::Giou.forward(&examples, None, Output::to(&mut vec![0.0; predicted.len()])).unwrap();
+    let sum = LossConfig::Giou
+        .forward(&examples, None, Output::to(&mut vec![0.0; predicted.len()]).reduced(Reduction::Sum))
+        .unwrap();
     let (found, expected) = (loss.regression.read().unwrap(), sum / case.positives().count() as f64);
     assert!((found - expected).abs() < 1e-5 * expected, "{found}, from the boxes {expected}");
-    for element in 0..ROWS * 4 {
+    for (element, gradient) in gradient.into_iter().enumerate() {
         let mut at = |change: f32| {
             let before = case.deltas[element];
             case.deltas[element] += change;
@@ -102,7 +104,7 @@ fn giou_of_offsets_is_giou_of_the_boxes_and_its_gradient_is_the_slope_of_its_val
             value
         };
         let slope = (at(1e-3) - at(-1e-3)) / 2e-3;
-        assert!((f64::from(gradient[element]) - slope).abs() < 1e-3, "{element}: {}, {slope}", gradient[element]);
+        assert!((f64::from(gradient) - slope).abs() < 1e-3, "{element}: {gradient}, {slope}");
     }
 }
 
@@ -123,7 +125,7 @@ fn the_quality_of_a_positive_is_the_iou_of_its_box() {
         let plain = LossConfig::defaults().into_iter().find(|loss| loss.name() == name).unwrap();
         let mut expected = vec![0.0; gradient.len()];
         let examples = Examples::new(&case.logits[..], Targets::Dense(&targets)).gated(&gates);
-        let output = Output::to(&mut expected).scaled(1.0 / positives as f32);
+        let output = Output::to(&mut expected).reduced(Reduction::Sum).scaled(1.0 / positives as f32);
         let sum = plain.forward(&examples, None, output).unwrap();
         assert!((loss.classification.read().unwrap() - sum).abs() < 1e-5 * sum, "{name}");
         let worst = gradient.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

@@ -55,7 +55,7 @@ fn kill_at_random(child: &mut Child, run: &Path, dice: &mut ChaCha8Rng) -> bool 
     while logged_step(run, spawned) < target && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(2));
     }
-    std::thread::sleep(Duration::from_millis(dice.random_range(0..250)));
+    std::thread::sleep(Duration::from_millis(dice.random_range(0..100)));
     let alive = child.try_wait().unwrap().is_none();
     child.kill().unwrap();
     alive
@@ -64,7 +64,7 @@ fn kill_at_random(child: &mut Child, run: &Path, dice: &mut ChaCha8Rng) -> bool 
 #[test]
 fn a_run_killed_twenty_times_ends_with_the_same_losses_and_weights() {
     let place = Workplace::new();
-    let long = ["schedule.epochs=12", "evaluation.every=4"];
+    let long = ["schedule.epochs=100", "evaluation.every=50"];
     place.done(&["train", "recipe.toml", long[0], long[1], "--out", "straight"]);
     let (run, mut dice) = (place.path("killed"), ChaCha8Rng::seed_from_u64(20));
     let (mut killed, mut saved) = (0, 0);

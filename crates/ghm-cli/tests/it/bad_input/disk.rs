@@ -44,7 +44,8 @@ fn a_full_disk_while_saving_spares_the_earlier_checkpoints() {
         return;
     };
     // The optimiser with the smaller history.
-    place.done(&["train", "recipe.toml", "schedule.epochs=1", "optimiser.kind=sgd", "--out", "disk/run"]);
+    let large = ["schedule.epochs=1", "optimiser.kind=sgd", "model.base_channels=64"];
+    place.done(&["train", "recipe.toml", large[0], large[1], large[2], "--out", "disk/run"]);
     rewrite(&place.path("disk/run/recipe.toml"), |text| text.replace("epochs = 1\n", "epochs = 2\n"));
     let saved = contents(&place.path("disk/run/checkpoints"));
     // A checkpoint takes ten times what is left, the logs and sample pictures a tenth of it.

@@ -42,7 +42,7 @@ fn a_checkpoint_of_another_architecture_is_refused() {
     let weights = "model.weights=run/checkpoints/last/model.safetensors";
     training_refused(&place, &[weights, "model.channels=16"], &["does not fit", "fpn.lateral.0.weight", "[8, "]);
     let recipe = place.path("run/recipe.toml");
-    let text = fs::read_to_string(&recipe).unwrap().replace("channels = 8", "channels = 16");
+    let text = fs::read_to_string(&recipe).unwrap().replace("\nchannels = 8", "\nchannels = 16");
     fs::write(&recipe, text).unwrap();
     refused(&place, &["eval", "run"], &["model.safetensors", "does not fit", "fpn."]);
 }
