@@ -32,6 +32,7 @@ height = 64
 flip_horizontal = 0.0
 [model]
 backbone = "resnet18"
+base_channels = 16
 norm = "batch"
 frozen_stages = 0
 channels = 32
