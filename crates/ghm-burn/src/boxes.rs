@@ -5,16 +5,39 @@
 
 use burn::tensor::Tensor;
 use ghm_boxes::{Bbox, DeltaCoder};
-use ghm_loss::{Examples, LossConfig, LossError, Output, Reduction, Targets};
+use ghm_loss::{Examples, IGNORED, LossConfig, LossError, Output, Reduction, Targets};
 
 use crate::attach::attach;
+use crate::criterion::BatchTargets;
 use crate::host::Floats;
-use crate::levels::rows_of;
+use crate::levels::{Goal, rows_of};
 
 const ANCHOR: Bbox = Bbox { x1: -0.5, y1: -0.5, x2: 0.5, y2: 0.5 };
 
+/// What a loss of qualities compares logits of `classes` classes with: the class that a row is of has the quality of its box as target,
+/// all others 0.
+pub(crate) fn quality_goal(
+    targets: &BatchTargets,
+    classes: usize,
+    deltas: &[Tensor<3>],
+    coder: &DeltaCoder,
+) -> Result<Goal<'static>, LossError> {
+    let qualities = qualities(deltas, targets.deltas, targets.delta_weights, coder);
+    let mut dense = vec![0.0; qualities.len() * classes];
+    for (row, (&value, quality)) in targets.classes.iter().zip(qualities).enumerate() {
+        let Ok(class) = usize::try_from(value) else { continue };
+        if class >= classes {
+            return Err(LossError::ClassIndex { row, value, classes });
+        }
+        dense[row * classes + class] = quality;
+    }
+    let gate = |class: &i32| std::iter::repeat_n(if *class == IGNORED { 0.0 } else { 1.0 }, classes);
+    let gates: Vec<f32> = targets.classes.iter().flat_map(gate).collect();
+    Ok(Goal::Dense { targets: dense.into(), gates: gates.into(), width: classes })
+}
+
 /// The IoU of each row's box with its target, `[rows]`; 0 where a row has none.
-pub(crate) fn qualities(deltas: &[Tensor<3>], targets: &[f32], gates: &[f32], coder: &DeltaCoder) -> Vec<f32> {
+fn qualities(deltas: &[Tensor<3>], targets: &[f32], gates: &[f32], coder: &DeltaCoder) -> Vec<f32> {
     let mut qualities = vec![0.0; targets.len() / 4];
     for (tensor, rows) in deltas.iter().zip(rows_of(deltas)) {
         let values = Floats::of(tensor);

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use ghm_boxes::DeltaCoder;
-use ghm_loss::{GradientDensity, IGNORED, LossConfig, LossError};
+use ghm_loss::{GradientDensity, LossConfig, LossError};
 use serde::{Deserialize, Serialize};
 
 use crate::awaited::Awaited;
@@ -200,34 +200,14 @@ impl Criterion {
         let positives = targets.classes.iter().filter(|c| **c >= 0).count().max(1) as f32;
         let (classification, regression) = self.losses(logits, scale, positives);
         let goal = match classification.loss {
-            LossConfig::QualityFocal(_) | LossConfig::Varifocal(_) => self.qualities_of(targets, logits, deltas)?,
+            LossConfig::QualityFocal(_) | LossConfig::Varifocal(_) => {
+                boxes::quality_goal(targets, width_of(logits), deltas, &self.coder)?
+            }
             _ => classes_of(targets, logits),
         };
         let logits = classification.prepare(logits, goal)?;
         let deltas = regression.prepare(deltas, deltas_of(targets))?;
         Ok(Batch { classification: (classification, logits), regression: (regression, deltas) })
-    }
-
-    /// The class that a row is of has the quality of its box as target, all others 0.
-    fn qualities_of(
-        &self,
-        targets: &BatchTargets,
-        logits: &[Tensor<3>],
-        deltas: &[Tensor<3>],
-    ) -> Result<Goal<'static>, LossError> {
-        let width = width_of(logits);
-        let qualities = boxes::qualities(deltas, targets.deltas, targets.delta_weights, &self.coder);
-        let mut dense = vec![0.0; qualities.len() * width];
-        for (row, (class, quality)) in targets.classes.iter().zip(qualities).enumerate() {
-            let Ok(place) = usize::try_from(*class) else { continue };
-            if place >= width {
-                return Err(LossError::ClassIndex { row, value: *class, classes: width });
-            }
-            dense[row * width + place] = quality;
-        }
-        let gate = |class: &i32| std::iter::repeat_n(if *class == IGNORED { 0.0 } else { 1.0 }, width);
-        let gates: Vec<f32> = targets.classes.iter().flat_map(gate).collect();
-        Ok(Goal::Dense { targets: dense.into(), gates: gates.into(), width })
     }
 
     fn losses(&self, logits: &[Tensor<3>], scale: f32, positives: f32) -> (LevelLoss, LevelLoss) {
