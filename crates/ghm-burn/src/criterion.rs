@@ -476,6 +476,8 @@ mod tests {
             (C::GhmExact, R::GhmExact),
             (C::BalancedCrossEntropy, R::BalancedL1),
             (C::Ohem, R::Asl1),
+            (C::QualityFocal, R::Giou),
+            (C::Varifocal, R::Giou),
         ] {
             for scope in [Scope::Level, Scope::Batch] {
                 let mut config = CriterionConfig::default();
