@@ -37,6 +37,8 @@ pub enum Verb {
     Sweep(SweepArguments),
     /// A run or a sweep as one page for the browser, with everything to look at
     Report(ReportArguments),
+    /// The tables and charts of sweeps in a document, written anew from what came out of them
+    Tables(TablesArguments),
     /// The paper's figures of a run: its gradient norms, and what each loss makes of them
     Figures(FiguresArguments),
     /// Boxes on pictures
@@ -240,6 +242,18 @@ pub struct ReportArguments {
     /// The page; never overwritten [default: report.html in the folder, which is made anew]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// `ghm tables`.
+#[derive(Debug, Args)]
+pub struct TablesArguments {
+    /// A Markdown file; between `<!-- ghm tables SWEEP.toml sweep.json -->` and `<!-- end of tables -->` it is written anew, paths being from
+    /// its own folder on
+    #[arg(value_name = "DOCUMENT.md")]
+    pub document: PathBuf,
+    /// Write nothing; exit code 1 where something would be
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// `ghm figures`.

@@ -24,6 +24,7 @@ mod report;
 mod samples;
 mod sweep;
 mod table;
+mod tables;
 mod train;
 mod weights;
 
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Verb::Audit(audit) => audit::run(&audit),
         Verb::Sweep(sweep) => sweep::run(&sweep),
         Verb::Report(report) => report::run(&report),
+        Verb::Tables(tables) => tables::run(&tables),
         Verb::Figures(figures) => figures::run(&figures),
         Verb::Predict(predict) => predict::run(&predict),
         Verb::Export(export) => export::run(&export),

@@ -7,17 +7,20 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use ghm_report::Figure;
 use ghm_sweep::results::Outcomes;
 use ghm_sweep::{Outcome, Results, Run, Sweep, table};
 
 use crate::arguments::SweepArguments;
 use crate::interrupt::{self, STOPPED};
 use crate::output::print;
+use crate::table::counted;
 use crate::train::device;
 
 use folder::Folder;
 pub use folder::{blocks, is_one};
+use known::{Found, Known};
 use live::Live;
 use worker::Worker;
 
@@ -35,9 +38,7 @@ const FINDINGS: u8 = 1;
 
 /// Runs the verb.
 pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
-    let sweep = Sweep::read(&arguments.sweep)?;
-    let text = std::fs::read_to_string(&sweep.recipe)
-        .with_context(|| format!("{}: the sweep's recipe cannot be read", sweep.recipe.display()))?;
+    let (sweep, text) = read(&arguments.sweep)?;
     for name in &arguments.device {
         device(name)?; // says now what each run would say into its log
     }
@@ -54,7 +55,7 @@ pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
     let mut left: Vec<Run> =
         sweep.runs().into_iter().filter(|run| !outcomes.contains_key(&(run.cell.clone(), run.seed))).collect();
     for file in &arguments.known {
-        left = known::take_over(file, (&sweep, &folder), left, resolve, |run, outcome| {
+        left = Known::read(file)?.take_over((&sweep, &folder), left, resolve, |run, outcome| {
             outcomes.insert((run.cell.clone(), run.seed), outcome);
         })?;
     }
@@ -72,6 +73,39 @@ pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
     eprintln!("report: {}; tables: {}", folder.report().display(), folder.tables());
     let failed = outcomes.values().any(|outcome| matches!(outcome, Outcome::Failed { .. }));
     Ok(if failed { ExitCode::from(FINDINGS) } else { ExitCode::SUCCESS })
+}
+
+/// A sweep, and the text of its recipe.
+fn read(path: &Path) -> Result<(Sweep, String)> {
+    let sweep = Sweep::read(path)?;
+    let text = std::fs::read_to_string(&sweep.recipe)
+        .with_context(|| format!("{}: the sweep's recipe cannot be read", sweep.recipe.display()))?;
+    Ok((sweep, text))
+}
+
+/// The tables and charts of a whole sweep whose `sweep.json` was kept.
+pub fn kept(path: &Path, outcomes: &Path) -> Result<(String, Vec<Figure>)> {
+    let (sweep, text) = read(path)?;
+    let folder = Folder::unopened(Path::new("runs"))?;
+    let known = Known::read(outcomes)?;
+    let (mut ended, mut missing, runs) = (Outcomes::new(), 0, sweep.runs());
+    for run in &runs {
+        match known.find(run, &recipe::clean(run, &sweep, &text, &folder)?, (&sweep, &folder))? {
+            Found::Same(outcome) | Found::Failed(outcome) => {
+                ended.insert((run.cell.clone(), run.seed), outcome);
+            }
+            Found::OtherSettings | Found::Nothing => missing += 1,
+        }
+    }
+    if missing > 0 {
+        let (sweep, outcomes) = (path.display(), outcomes.display());
+        bail!(
+            "{outcomes}: lacks {missing} of the {} of {sweep}, or has them by other settings; they are run by: ghm sweep {sweep} --known {outcomes}",
+            counted(runs.len(), "run")
+        );
+    }
+    let results = Results::new(&sweep, &ended);
+    Ok((table::markdown(&results), figure::figures(&results)?))
 }
 
 /// Has all runs that are left done, several at a time; whether all were.

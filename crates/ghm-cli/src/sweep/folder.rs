@@ -54,6 +54,11 @@ impl Folder {
         Ok(Self { root, _lock: lock })
     }
 
+    /// The folder that there may be, for its paths alone: nothing is made, nothing locked.
+    pub fn unopened(root: &Path) -> Result<Self> {
+        Ok(Self { root: std::path::absolute(root)?, _lock: None })
+    }
+
     /// A path from this folder on, or of what lies elsewhere its name.
     pub fn portable(&self, path: &Path) -> PathBuf {
         let inside = path.strip_prefix(&self.root).ok().map(Path::to_owned);

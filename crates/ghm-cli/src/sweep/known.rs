@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ghm_sweep::{Outcome, Run, Sweep};
@@ -16,61 +16,100 @@ use crate::table::counted;
 /// Of `sweep.json` what is taken over.
 #[derive(Deserialize)]
 struct Elsewhere {
-    runs: Vec<Known>,
+    runs: Vec<KnownRun>,
 }
 
 /// A run that was done elsewhere.
 #[derive(Deserialize)]
-struct Known {
+struct KnownRun {
     /// Names of the values by names of the axes.
     values: BTreeMap<String, String>,
     seed: u64,
     outcome: Outcome,
 }
 
-/// Takes over from the `sweep.json` of another folder what came out of those of `left` that were finished there by the same settings,
-/// keeps it here, and gives what is left.
-pub fn take_over(
-    file: &Path,
-    (sweep, folder): (&Sweep, &Folder),
-    left: Vec<Run>,
-    resolve: impl Fn(&Run) -> Result<(Recipe, Recipe)>,
-    mut taken: impl FnMut(&Run, Outcome),
-) -> Result<Vec<Run>> {
-    let text = fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
-    let elsewhere: Elsewhere =
-        serde_json::from_str(&text).with_context(|| format!("{}: is no sweep.json", file.display()))?;
-    let (mut still_left, mut done, mut others) = (Vec::new(), 0, 0);
-    for run in left {
+/// What came out elsewhere of runs, by a `sweep.json`.
+pub struct Known {
+    file: PathBuf,
+    runs: Vec<KnownRun>,
+}
+
+/// What is known of a run.
+pub enum Found {
+    /// It was finished by the same settings.
+    Same(Outcome),
+    /// It was finished by others.
+    OtherSettings,
+    /// It failed.
+    Failed(Outcome),
+    /// It is not there.
+    Nothing,
+}
+
+impl Known {
+    /// Reads a `sweep.json`.
+    pub fn read(file: &Path) -> Result<Self> {
+        let text = fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+        let elsewhere: Elsewhere =
+            serde_json::from_str(&text).with_context(|| format!("{}: is no sweep.json", file.display()))?;
+        Ok(Self { file: file.to_owned(), runs: elsewhere.runs })
+    }
+
+    /// What is known of a run of a sweep, whose recipe on data without noise is given.
+    pub fn find(&self, run: &Run, clean: &Recipe, (sweep, folder): (&Sweep, &Folder)) -> Result<Found> {
         let names = sweep.names(&run.cell);
-        let is_it = |known: &&Known| {
+        let is_it = |known: &&KnownRun| {
             let has = |(axis, name): (&ghm_sweep::Axis, &&str)| {
                 known.values.get(&axis.name).map(String::as_str) == Some(*name)
             };
             known.seed == run.seed && sweep.axes.iter().zip(&names).all(has) && known.values.len() == names.len()
         };
-        let outcome = elsewhere.runs.iter().find(is_it).map(|known| &known.outcome);
-        // What cannot even be resolved fails by itself.
-        let (Some(outcome @ Outcome::Finished { settings, .. }), Ok((own, clean))) = (outcome, resolve(&run)) else {
-            still_left.push(run);
-            continue;
-        };
-        if *settings == recipe::settings(&run, &clean, folder)? {
-            folder.keep(&run, Some(&own), Some(outcome))?;
-            taken(&run, outcome.clone());
-            done += 1;
-        } else {
-            still_left.push(run);
-            others += 1;
+        Ok(match self.runs.iter().find(is_it).map(|known| &known.outcome) {
+            Some(outcome @ Outcome::Finished { settings, .. }) => {
+                if *settings == recipe::settings(run, clean, folder)? {
+                    Found::Same(outcome.clone())
+                } else {
+                    Found::OtherSettings
+                }
+            }
+            Some(outcome @ Outcome::Failed { .. }) => Found::Failed(outcome.clone()),
+            None => Found::Nothing,
+        })
+    }
+
+    /// Takes over what came out of those of `left` that were finished by the same settings, keeps it in the folder, and gives what is
+    /// left.
+    pub fn take_over(
+        &self,
+        (sweep, folder): (&Sweep, &Folder),
+        left: Vec<Run>,
+        resolve: impl Fn(&Run) -> Result<(Recipe, Recipe)>,
+        mut taken: impl FnMut(&Run, Outcome),
+    ) -> Result<Vec<Run>> {
+        let (mut still_left, mut done, mut others) = (Vec::new(), 0, 0);
+        for run in left {
+            // What cannot even be resolved fails by itself.
+            let Ok((own, clean)) = resolve(&run) else {
+                still_left.push(run);
+                continue;
+            };
+            match self.find(&run, &clean, (sweep, folder))? {
+                Found::Same(outcome) => {
+                    folder.keep(&run, Some(&own), Some(&outcome))?;
+                    taken(&run, outcome);
+                    done += 1;
+                }
+                found => {
+                    others += usize::from(matches!(found, Found::OtherSettings));
+                    still_left.push(run);
+                }
+            }
         }
+        let file = self.file.display();
+        eprintln!("{file}: {} taken over", counted(done, "run"));
+        if others > 0 {
+            eprintln!("warning: {} of {file} were done by other settings and are run again", counted(others, "run"));
+        }
+        Ok(still_left)
     }
-    eprintln!("{}: {} taken over", file.display(), counted(done, "run"));
-    if others > 0 {
-        eprintln!(
-            "warning: {} of {} were done by other settings and are run again",
-            counted(others, "run"),
-            file.display()
-        );
-    }
-    Ok(still_left)
 }

@@ -16,4 +16,5 @@ mod report;
 mod resume;
 mod support;
 mod sweep;
+mod tables;
 mod verbs;

@@ -1,0 +1,71 @@
+//! `ghm tables`.
+
+use crate::support::{Workplace, text};
+
+const SWEEP: &str = r#"
+recipe = "recipe.toml"
+seeds = [0, 1]
+set = ["schedule.epochs=1"]
+scenes = { train = 4, validation = 2, side = 64 }
+
+[[axes]]
+name = "loss"
+values = [{ name = "focal", set = ["loss.classification.kind=focal"] }, { name = "GHM-C" }]
+"#;
+
+const DOCUMENT: &str = "\
+# Losses
+
+Before.
+
+<!-- ghm tables ../sweep.toml ../kept/sweep.json -->
+what was here
+<!-- end of tables -->
+
+After.
+";
+
+#[test]
+fn a_document_has_the_tables_of_what_was_kept_of_a_sweep() {
+    let place = Workplace::new();
+    std::fs::write(place.path("sweep.toml"), SWEEP).unwrap();
+    let said = place.done(&["sweep", "sweep.toml", "--out", "out"]);
+    std::fs::create_dir_all(place.path("docs")).unwrap();
+    std::fs::create_dir_all(place.path("kept")).unwrap();
+    std::fs::copy(place.path("out/sweep.json"), place.path("kept/sweep.json")).unwrap();
+    let document = place.path("docs/losses.md");
+    std::fs::write(&document, DOCUMENT).unwrap();
+
+    let check = ["tables", "docs/losses.md", "--check"];
+    let stale = place.ghm(&check);
+    assert_eq!(stale.status.code(), Some(1), "{}", text(&stale.stderr));
+    assert!(text(&stale.stdout).contains("docs/losses.md") && text(&stale.stdout).contains("1.svg"));
+    assert_eq!(std::fs::read_to_string(&document).unwrap(), DOCUMENT);
+
+    place.done(&["tables", "docs/losses.md"]);
+    let written = std::fs::read_to_string(&document).unwrap();
+    let (before, after) = DOCUMENT.split_once("what was here\n").unwrap();
+    assert!(written.starts_with(before) && written.ends_with(after), "{written}");
+    assert!(written.contains(said.trim()) && written.contains("](../kept/1.svg)"), "{written}");
+    assert!(std::fs::read_to_string(place.path("kept/1.svg")).unwrap().contains("<svg"));
+    assert_eq!(place.ghm(&check).status.code(), Some(0));
+
+    // A number that somebody has changed.
+    std::fs::write(&document, written.replace("0.0", "0.9")).unwrap();
+    assert_eq!(place.ghm(&check).status.code(), Some(1));
+
+    // A sweep that has changed since: there is one run of two that nothing is known of, and one by other settings.
+    let changed = SWEEP.replace("kind=focal", "kind=cross_entropy").replace("seeds = [0, 1]", "seeds = [1, 2]");
+    std::fs::write(place.path("sweep.toml"), changed).unwrap();
+    place.refused(&check, &["kept/sweep.json", "lacks 3 of the 4 runs", "--known"]);
+}
+
+#[test]
+fn a_document_without_places_for_tables_is_refused() {
+    let place = Workplace::new();
+    std::fs::write(place.path("plain.md"), "# Nothing\n").unwrap();
+    place.refused(&["tables", "plain.md"], &["plain.md", "<!-- ghm tables "]);
+    std::fs::write(place.path("open.md"), "# A\n<!-- ghm tables a.toml b.json -->\n").unwrap();
+    place.refused(&["tables", "open.md"], &["open.md, line 2", "<!-- end of tables -->"]);
+    place.refused(&["tables", "absent.md"], &["absent.md", "cannot be read"]);
+}
