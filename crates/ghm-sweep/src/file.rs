@@ -1,5 +1,6 @@
 //! A sweep as its file has it, before anything is checked.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ghm_data::NoiseConfig;
@@ -28,6 +29,9 @@ pub struct SweepFile {
     /// What all others are compared with.
     #[serde(default)]
     pub compare: Option<CompareFile>,
+    /// Values of axes that are their defaults, by the axes' names: what all other values span is told beside them.
+    #[serde(default)]
+    pub default: BTreeMap<String, toml::Value>,
     /// Scenes that are drawn for the sweep, in place of the recipe's data.
     #[serde(default)]
     pub scenes: Option<ScenesFile>,

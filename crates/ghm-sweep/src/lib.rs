@@ -7,6 +7,7 @@
 //! | [`outcome`] | what came out of a run |
 //! | [`statistics`] | means, standard deviations, paired differences and their intervals |
 //! | [`results`] | outcomes by cell, the chosen ones, and how they differ |
+//! | [`sensitivity`] | how much a grid of settings matters, and what its default costs |
 //! | [`table`] | results as Markdown, CSV and JSON |
 //!
 //! ```
@@ -32,6 +33,7 @@ pub mod file;
 pub mod outcome;
 pub mod plan;
 pub mod results;
+pub mod sensitivity;
 pub mod statistics;
 pub mod table;
 
@@ -39,4 +41,5 @@ pub use error::SweepError;
 pub use outcome::Outcome;
 pub use plan::{Axis, Cell, Choice, Run, Sweep};
 pub use results::{Difference, Results, Row};
+pub use sensitivity::Sensitivity;
 pub use statistics::{Interval, Spread};

@@ -27,6 +27,8 @@ pub struct Sweep {
     pub columns: Option<usize>,
     /// The axis and its value that all others are compared with.
     pub compare: Option<(usize, usize)>,
+    /// Axes with their defaults; of the grid of these axes it is told how much it matters.
+    pub default: Vec<(usize, usize)>,
     /// Scenes to draw in place of the recipe's data.
     pub scenes: Option<SceneConfig>,
 }
@@ -113,6 +115,12 @@ impl Sweep {
         self.seeds.iter().flat_map(|seed| cells.iter().map(|cell| self.run(cell, *seed))).collect()
     }
 
+    /// The axes that are shown and have no default.
+    pub fn beside_grid(&self) -> impl Iterator<Item = usize> {
+        let in_grid = |axis: &usize| self.default.iter().any(|(with_default, _)| with_default == axis);
+        (0..self.axes.len()).filter(move |axis| !self.axes[*axis].choose && !in_grid(axis))
+    }
+
     /// The names of a cell's values, one for each axis.
     pub fn names(&self, cell: &Cell) -> Vec<&str> {
         self.choices(cell).map(|choice| choice.name.as_str()).collect()
@@ -164,6 +172,7 @@ fn checked(file: SweepFile, path: &Path) -> Result<Sweep, String> {
     }
     let columns = columns(file.columns.as_deref(), &axes)?;
     let compare = file.compare.as_ref().map(|compare| compared(compare, &axes)).transpose()?;
+    let default = file.default.iter().map(|(axis, value)| default(axis, value, &axes)).collect::<Result<_, _>>()?;
     let scenes = file.scenes.map(|scenes| SceneConfig {
         width: scenes.side,
         height: scenes.side,
@@ -173,7 +182,8 @@ fn checked(file: SweepFile, path: &Path) -> Result<Sweep, String> {
         ..SceneConfig::default()
     });
     let recipe = path.parent().unwrap_or(Path::new("")).join(&file.recipe);
-    let sweep = Sweep { recipe, seeds: file.seeds, set: file.set, metric: file.metric, axes, columns, compare, scenes };
+    let (seeds, set, metric) = (file.seeds, file.set, file.metric);
+    let sweep = Sweep { recipe, seeds, set, metric, axes, columns, compare, default, scenes };
     distinct(sweep.runs().into_iter().map(|run| run.slug), "names of runs, without what file names cannot have,")?;
     Ok(sweep)
 }
@@ -189,9 +199,23 @@ fn columns(name: Option<&str>, axes: &[Axis]) -> Result<Option<usize>, String> {
 /// The axis and its value that others are compared with.
 fn compared(file: &CompareFile, axes: &[Axis]) -> Result<(usize, usize), String> {
     let axis = shown(&file.axis, "compare.axis", axes)?;
-    let value = axes[axis].choices.iter().position(|choice| choice.name == file.with);
-    let value = value.ok_or_else(|| format!("compare.with: axis `{}` has no `{}`", file.axis, file.with))?;
-    Ok((axis, value))
+    Ok((axis, value_of(&axes[axis], &file.with, "compare.with")?))
+}
+
+/// An axis and the value of it that is its default.
+fn default(axis: &str, value: &toml::Value, axes: &[Axis]) -> Result<(usize, usize), String> {
+    let place = shown(axis, "default", axes)?;
+    Ok((place, value_of(&axes[place], &name(value), "default")?))
+}
+
+fn value_of(axis: &Axis, name: &str, key: &str) -> Result<usize, String> {
+    let place = axis.choices.iter().position(|choice| choice.name == name);
+    place.ok_or_else(|| format!("{key}: axis `{}` has no `{name}`", axis.name))
+}
+
+/// The name of a bare value.
+fn name(value: &toml::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// The place of an axis that is not chosen from.
@@ -218,8 +242,7 @@ fn axis(file: &AxisFile) -> Result<Axis, String> {
         }
         bare => {
             let key = file.key.as_ref().ok_or_else(|| format!("{bare} is a bare value, and no key says of what"))?;
-            let name = bare.as_str().map_or_else(|| bare.to_string(), str::to_owned);
-            Ok(Choice { name, set: vec![format!("{key}={bare}")], noise: None })
+            Ok(Choice { name: name(bare), set: vec![format!("{key}={bare}")], noise: None })
         }
     };
     let choices = file.values.iter().map(choice).collect::<Result<Vec<_>, String>>().map_err(of)?;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::outcome::Outcome;
 use crate::plan::{Cell, Sweep};
+use crate::sensitivity::{Sensitivity, sensitivities};
 use crate::statistics::{Interval, Spread};
 
 /// What came out of each run that has ended, by cell and seed.
@@ -22,6 +23,8 @@ pub struct Results<'a> {
     pub rows: Vec<Row>,
     /// How rows differ from what they are compared with.
     pub differences: Vec<Difference>,
+    /// How much the grids of settings that have defaults matter.
+    pub sensitivities: Vec<Sensitivity>,
 }
 
 /// What came out of a cell.
@@ -70,7 +73,8 @@ impl<'a> Results<'a> {
             }
         }
         let differences = differences(sweep, &rows);
-        Self { sweep, outcomes, rows, differences }
+        let sensitivities = sensitivities(sweep, &rows);
+        Self { sweep, outcomes, rows, differences, sensitivities }
     }
 
     /// The row of a combination of values, of which those of axes that are chosen from do not count.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::outcome::{NUMBERS, Outcome};
 use crate::plan::Cell;
 use crate::results::{Difference, Results, Row};
+use crate::sensitivity::Sensitivity;
 use crate::statistics::{Interval, Spread};
 
 /// What came out, for people: means and standard deviations, differences, and what failed.
@@ -17,6 +18,9 @@ pub fn markdown(results: &Results) -> String {
     }
     if !results.differences.is_empty() {
         text += &format!("\n{}", differences(results));
+    }
+    if !results.sensitivities.is_empty() {
+        text += &format!("\n{}", sensitivities(results));
     }
     let failures = failures(results);
     if !failures.is_empty() {
@@ -115,6 +119,47 @@ fn differences(results: &Results) -> String {
     )
 }
 
+fn sensitivities(results: &Results) -> String {
+    let sweep = results.sweep;
+    let defaults: Vec<usize> = sweep.default.iter().map(|(axis, _)| *axis).collect();
+    let beside: Vec<usize> = sweep.beside_grid().collect();
+    let names = |row: usize, axes: &[usize]| {
+        let names = sweep.names(&results.rows[row].cell);
+        axes.iter().map(|axis| (sweep.axes[*axis].name.clone(), names[*axis].to_owned())).collect::<Vec<_>>()
+    };
+    let joined = |row: usize| {
+        let pairs = names(row, &defaults).into_iter().map(|(axis, value)| format!("{axis} {value}"));
+        pairs.collect::<Vec<_>>().join(", ")
+    };
+    let mut head: Vec<String> = beside.iter().map(|axis| sweep.axes[*axis].name.clone()).collect();
+    head.extend(
+        ["cells", "least", "most", "standard deviation over cells", "default", "regret", "bootstrap interval"]
+            .map(str::to_owned),
+    );
+    let mut lines = vec![line(&head), line(&vec!["---".to_owned(); head.len()])];
+    for one in &results.sensitivities {
+        let mean =
+            |row: usize| results.rows[row].spread().map_or(String::new(), |spread| format!("{:.3}", spread.mean));
+        let mut cells: Vec<String> = names(one.default, &beside).into_iter().map(|(_, value)| value).collect();
+        cells.extend([
+            one.spread.count.to_string(),
+            format!("{} ({})", mean(one.least), joined(one.least)),
+            format!("{} ({})", mean(one.most), joined(one.most)),
+            one.spread.standard_deviation.map_or("-".into(), |deviation| format!("{deviation:.3}")),
+            mean(one.default),
+            of_spread(&one.regret, "+"),
+            one.interval.as_ref().map_or("-".into(), interval),
+        ]);
+        lines.push(line(&cells));
+    }
+    format!(
+        "What the grid spans in means of {}, and what its best cell has more than the default ({}), seed by seed:\n\n{}",
+        sweep.metric,
+        results.sensitivities.first().map_or(String::new(), |one| joined(one.default)),
+        lines.concat()
+    )
+}
+
 fn interval(interval: &Interval) -> String {
     let clear = if interval.is_clear() { "" } else { ", holds 0" };
     format!("{:+.3} to {:+.3}{clear}", interval.low, interval.high)
@@ -175,12 +220,20 @@ pub fn json(results: &Results) -> Value {
         let (row, with) = (&results.rows[one.row].cell, &results.rows[one.with].cell);
         json!({"values": named(row), "with": named(with), "by_seed": one.by_seed, "spread": one.spread, "interval": one.interval})
     };
+    let sensitivity = |one: &Sensitivity| {
+        let cell = |row: usize| named(&results.rows[row].cell);
+        json!({
+            "default": cell(one.default), "least": cell(one.least), "most": cell(one.most), "spread": one.spread,
+            "regret_by_seed": one.regret_by_seed, "regret": one.regret, "interval": one.interval
+        })
+    };
     let run = |((cell, seed), outcome): (&(Cell, u64), &Outcome)| json!({"values": named(cell), "seed": seed, "outcome": outcome});
     json!({
         "metric": sweep.metric,
         "seeds": sweep.seeds,
         "rows": results.rows.iter().map(row).collect::<Vec<_>>(),
         "differences": results.differences.iter().map(difference).collect::<Vec<_>>(),
+        "sensitivities": results.sensitivities.iter().map(sensitivity).collect::<Vec<_>>(),
         "runs": results.outcomes.iter().map(run).collect::<Vec<_>>(),
     })
 }

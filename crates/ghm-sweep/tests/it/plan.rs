@@ -74,6 +74,9 @@ fn what_is_wrong_with_a_file_is_said_with_its_name_and_the_way_out() {
         (with("axis = \"loss\"", "axis = \"los\""), "compare.axis: there is no axis `los`"),
         (with("with = \"focal\"", "with = \"Focal\""), "compare.with: axis `loss` has no `Focal`"),
         (with("axis = \"loss\", with = \"focal\"", "axis = \"rate\", with = \"0.001\""), "axis `rate` is chosen from"),
+        (format!("default = {{ los = 'focal' }}\n{FULL}"), "default: there is no axis `los`"),
+        (format!("default = {{ loss = 'Focal' }}\n{FULL}"), "default: axis `loss` has no `Focal`"),
+        (format!("default = {{ rate = 1e-3 }}\n{FULL}"), "default: axis `rate` is chosen from"),
         (
             with("{ name = \"focal\", set", "{ name = \"focal\", noise = { mix = 0.1 }, set"),
             "axes `noise` and `loss` both have noise",

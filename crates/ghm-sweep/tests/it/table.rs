@@ -39,6 +39,41 @@ Failed:
 }
 
 #[test]
+fn the_markdown_has_what_a_grid_spans_and_what_its_default_costs() {
+    let of = |default: &str| {
+        let sweep = parse(&format!("default = {default}\n{FULL}")).unwrap();
+        let outcomes = outcomes(&sweep);
+        let text = table::markdown(&Results::new(&sweep, &outcomes));
+        text.split_once("What the grid spans").unwrap().1.to_owned()
+    };
+    assert_eq!(
+        of("{ loss = 'focal' }"),
+        " in means of AP, and what its best cell has more than the default (loss focal), seed by seed:
+
+| noise | cells | least | most | standard deviation over cells | default | regret | bootstrap interval |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+| clean | 2 | 0.494 (loss GHM-C) | 0.504 (loss focal) | 0.007 | 0.504 | +0.000 ± 0.000 | +0.000 to +0.000, holds 0 |
+| flips 20% | 2 | 0.304 (loss focal) | 0.404 (loss GHM-C) | 0.071 | 0.304 | +0.100 ± 0.000 | +0.100 to +0.100 |
+"
+    );
+    let both = of("{ loss = 'GHM-C', noise = 'flips 20%' }");
+    assert!(
+        both.contains(
+            "| 4 | 0.304 (loss focal, noise flips 20%) | 0.504 (loss focal, noise clean) | 0.093 | 0.404 | +0.100 "
+        ),
+        "{both}"
+    );
+}
+
+#[test]
+fn of_a_grid_without_its_default_nothing_is_said() {
+    let sweep = parse(&format!("default = {{ loss = 'focal' }}\n{FULL}")).unwrap();
+    let mut outcomes = outcomes(&sweep);
+    outcomes.retain(|(cell, _), _| cell.0[1..] != [0, 0]);
+    assert_eq!(Results::new(&sweep, &outcomes).sensitivities.len(), 1);
+}
+
+#[test]
 fn the_csv_has_a_line_for_every_run_and_quotes_what_has_to_be() {
     let sweep = parse(&FULL.replace("flips 20%", "flips, 20%")).unwrap();
     let mut outcomes = outcomes(&sweep);

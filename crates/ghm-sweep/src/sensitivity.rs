@@ -1,0 +1,50 @@
+//! How much a grid of settings matters, and what it costs to leave them at their defaults.
+
+use serde::Serialize;
+
+use crate::plan::Sweep;
+use crate::results::Row;
+use crate::statistics::{Interval, Spread};
+
+/// How the rows of a grid lie: those that differ in nothing but the axes that have a default.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Sensitivity {
+    /// The row of the defaults, as an index.
+    pub default: usize,
+    /// The row with the least mean.
+    pub least: usize,
+    /// The row with the largest mean.
+    pub most: usize,
+    /// How the means of the rows lie.
+    pub spread: Spread,
+    /// What the best row has more than the default's, with each seed that both have.
+    pub regret_by_seed: Vec<f64>,
+    /// Their mean and standard deviation.
+    pub regret: Spread,
+    /// Where the mean lies; `None` of one seed.
+    pub interval: Option<Interval>,
+}
+
+/// One for each combination of values of the axes that have no default and are not chosen from; none where the sweep names no defaults.
+/// Of a grid without the default's runs nothing is said.
+pub fn sensitivities(sweep: &Sweep, rows: &[Row]) -> Vec<Sensitivity> {
+    if sweep.default.is_empty() {
+        return Vec::new();
+    }
+    let is_default = |row: &Row| sweep.default.iter().all(|(axis, value)| row.cell.0[*axis] == *value);
+    let of_grid = |(default, row): (usize, &Row)| {
+        let beside = |other: &Row| sweep.beside_grid().all(|axis| other.cell.0[axis] == row.cell.0[axis]);
+        let grid = rows.iter().enumerate().filter(|(_, other)| beside(other));
+        let mut means: Vec<(usize, f64)> =
+            grid.filter_map(|(place, other)| Some((place, other.spread()?.mean))).collect();
+        let spread = Spread::of(means.iter().map(|(_, mean)| *mean))?;
+        means.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+        let ((least, _), (most, _)) = (*means.first()?, *means.last()?);
+        let pair = |(seed, number): (&u64, &f64)| Some(number - row.by_seed.get(seed)?);
+        let regret_by_seed: Vec<f64> = rows[most].by_seed.iter().filter_map(pair).collect();
+        let regret = Spread::of(regret_by_seed.iter().copied())?;
+        let interval = Interval::of(&regret_by_seed, 0);
+        Some(Sensitivity { default, least, most, spread, regret_by_seed, regret, interval })
+    };
+    rows.iter().enumerate().filter(|(_, row)| is_default(row)).filter_map(of_grid).collect()
+}
