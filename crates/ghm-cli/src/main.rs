@@ -1,6 +1,7 @@
 //! The binary `ghm`: arguments in, one verb run, an exit code out.
 //!
-//! Results go to stdout, talk to stderr. Exit codes: 0 done, 1 findings of `check` or pictures left out by `predict`, 2 failure, 130 stopped by Ctrl-C.
+//! Results go to stdout, talk to stderr. Exit codes: 0 done, 1 findings of `check`, pictures left out by `predict`, failed runs of `sweep` or
+//! stale tables, 2 failure, 130 stopped by Ctrl-C.
 
 mod arguments;
 mod audit;

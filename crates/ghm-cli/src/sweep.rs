@@ -1,7 +1,7 @@
 //! `ghm sweep`: a grid of runs, and one table of what came out.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -22,6 +22,7 @@ use folder::Folder;
 pub use folder::{blocks, is_one};
 use known::{Found, Known};
 use live::Live;
+use places::Places;
 use worker::Worker;
 
 mod data;
@@ -30,6 +31,7 @@ mod folder;
 mod known;
 mod live;
 mod outcome;
+mod places;
 mod recipe;
 mod worker;
 
@@ -42,16 +44,13 @@ pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
     for name in &arguments.device {
         device(name)?; // says now what each run would say into its log
     }
-    let out = arguments
-        .out
-        .clone()
-        .unwrap_or_else(|| Path::new("runs").join(arguments.sweep.file_stem().unwrap_or(arguments.sweep.as_os_str())));
+    let out = arguments.out.clone().unwrap_or_else(|| usual_folder(&arguments.sweep));
     let folder = Folder::open(&out)?;
     let resolve = |run: &Run| {
-        let clean = recipe::clean(run, &sweep, &text, &folder)?;
-        Ok((recipe::own(run, &clean, &folder)?, clean))
+        let clean = recipe::clean(run, &sweep, &text, folder.places())?;
+        Ok((recipe::own(run, &clean, folder.places())?, clean))
     };
-    let mut outcomes = folder.outcomes(&sweep, arguments.again, |run| Ok(resolve(run)?.0))?;
+    let mut outcomes = folder.outcomes(&sweep, arguments.again, resolve)?;
     let mut left: Vec<Run> =
         sweep.runs().into_iter().filter(|run| !outcomes.contains_key(&(run.cell.clone(), run.seed))).collect();
     for file in &arguments.known {
@@ -86,26 +85,36 @@ fn read(path: &Path) -> Result<(Sweep, String)> {
 /// The tables and charts of a whole sweep whose `sweep.json` was kept.
 pub fn kept(path: &Path, outcomes: &Path) -> Result<(String, Vec<Figure>)> {
     let (sweep, text) = read(path)?;
-    let folder = Folder::unopened(Path::new("runs"))?;
+    let places = Places::new(std::path::absolute(usual_folder(path))?);
     let known = Known::read(outcomes)?;
-    let (mut ended, mut missing, runs) = (Outcomes::new(), 0, sweep.runs());
+    let (mut ended, mut missing, mut others, runs) = (Outcomes::new(), Vec::new(), Vec::new(), sweep.runs());
     for run in &runs {
-        match known.find(run, &recipe::clean(run, &sweep, &text, &folder)?, (&sweep, &folder))? {
+        let clean = recipe::clean(run, &sweep, &text, &places).ok();
+        match known.find(run, clean.as_ref(), (&sweep, &places))? {
             Found::Same(outcome) | Found::Failed(outcome) => {
                 ended.insert((run.cell.clone(), run.seed), outcome);
             }
-            Found::OtherSettings | Found::Nothing => missing += 1,
+            Found::Nothing => missing.push(run.slug.as_str()),
+            Found::OtherSettings => others.push(run.slug.as_str()),
         }
     }
-    if missing > 0 {
-        let (sweep, outcomes) = (path.display(), outcomes.display());
+    if let Some(first) = missing.first().or(others.first()) {
+        let (sweep, outcomes, runs) = (path.display(), outcomes.display(), counted(runs.len(), "run"));
         bail!(
-            "{outcomes}: lacks {missing} of the {} of {sweep}, or has them by other settings; they are run by: ghm sweep {sweep} --known {outcomes}",
-            counted(runs.len(), "run")
+            "{outcomes}: of the {runs} of {sweep} it lacks {} and has {} by other settings (the first: {first}); \
+             `ghm sweep {sweep} --known {outcomes}` runs them, and writes {} to be kept instead",
+            missing.len(),
+            others.len(),
+            places.root().join("sweep.json").display()
         );
     }
     let results = Results::new(&sweep, &ended);
     Ok((table::markdown(&results), figure::figures(&results)?))
+}
+
+/// Where a sweep goes that is not told where.
+fn usual_folder(sweep: &Path) -> PathBuf {
+    Path::new("runs").join(sweep.file_stem().unwrap_or(sweep.as_os_str()))
 }
 
 /// Has all runs that are left done, several at a time; whether all were.

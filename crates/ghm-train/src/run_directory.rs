@@ -34,7 +34,7 @@ impl RunDirectory {
     pub fn expect_free(root: &Path) -> Result<(), TrainError> {
         let begun = |path: &Path| {
             (path.ends_with("checkpoints") && is_empty(path))
-                || path.ends_with("recipe.partial")
+                || path.ends_with("recipe.toml.partial")
                 || path.ends_with("findings.txt")
         };
         let occupied = fs::read_dir(root).is_ok_and(|entries| entries.flatten().any(|entry| !begun(&entry.path())));
@@ -283,10 +283,15 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
 }
 
 fn replace_by(path: &Path, content: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<(), TrainError> {
-    let beside = path.with_extension("partial");
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let beside = path.with_file_name(name);
     let write = || {
         let mut file = File::create(&beside)?;
         content(&mut file)?;
+        if let Ok(before) = fs::metadata(path) {
+            file.set_permissions(before.permissions())?;
+        }
         file.sync_all()?;
         fs::rename(&beside, path)
     };

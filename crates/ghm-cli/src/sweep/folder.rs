@@ -10,6 +10,8 @@ use ghm_sweep::{Outcome, Results, Run, Sweep, table};
 use ghm_train::{Recipe, RunDirectory, replace_file};
 use serde::{Deserialize, Serialize};
 
+use super::places::Places;
+use super::recipe;
 use crate::output::name_of;
 
 /// The file by which the folder of a sweep is known, and which is locked while a process is at it.
@@ -20,7 +22,7 @@ const TABLES: &str = "sweep.md";
 
 /// A sweep's folder, which no other process has meanwhile.
 pub struct Folder {
-    root: PathBuf,
+    places: Places,
     /// Where the file system has no locks, nothing is locked.
     _lock: Option<File>,
 }
@@ -51,66 +53,46 @@ impl Folder {
             Err(TryLockError::Error(_)) => None,
         };
         let root = root.canonicalize().with_context(|| format!("{}: cannot be found", root.display()))?;
-        Ok(Self { root, _lock: lock })
+        Ok(Self { places: Places::new(root), _lock: lock })
     }
 
-    /// The folder that there may be, for its paths alone: nothing is made, nothing locked.
-    pub fn unopened(root: &Path) -> Result<Self> {
-        Ok(Self { root: std::path::absolute(root)?, _lock: None })
-    }
-
-    /// A path from this folder on, or of what lies elsewhere its name.
-    pub fn portable(&self, path: &Path) -> PathBuf {
-        let inside = path.strip_prefix(&self.root).ok().map(Path::to_owned);
-        inside.unwrap_or_else(|| path.file_name().map_or_else(|| path.to_owned(), PathBuf::from))
-    }
-
-    /// A data set that was made for the sweep.
-    pub fn data(&self, name: &str) -> PathBuf {
-        self.root.join("data").join(name)
-    }
-
-    /// A run's directory.
-    pub fn run(&self, run: &Run) -> PathBuf {
-        self.root.join("runs").join(&run.slug)
-    }
-
-    /// What a run says while it trains.
-    pub fn log(&self, run: &Run) -> PathBuf {
-        self.root.join("logs").join(format!("{}.log", run.slug))
-    }
-
-    /// A run's recipe as resolved.
-    pub fn recipe(&self, run: &Run) -> PathBuf {
-        self.root.join("recipes").join(format!("{}.toml", run.slug))
-    }
-
-    fn outcome(&self, run: &Run) -> PathBuf {
-        self.root.join("outcomes").join(format!("{}.json", run.slug))
+    /// Where things lie in it.
+    pub fn places(&self) -> &Places {
+        &self.places
     }
 
     /// What came out of those runs that have ended; of failed ones nothing, if they are to be run again or could not begin.
     ///
     /// # Errors
     /// For a run that has begun by another recipe than it has now.
-    pub fn outcomes(&self, sweep: &Sweep, again: bool, resolve: impl Fn(&Run) -> Result<Recipe>) -> Result<Outcomes> {
+    pub fn outcomes(
+        &self,
+        sweep: &Sweep,
+        again: bool,
+        resolve: impl Fn(&Run) -> Result<(Recipe, Recipe)>,
+    ) -> Result<Outcomes> {
         let mut outcomes = Outcomes::new();
         for run in sweep.runs() {
-            let path = self.outcome(&run);
+            let path = self.places.outcome(&run);
             let Ok(text) = fs::read_to_string(&path) else { continue };
             let kept: Kept =
                 serde_json::from_str(&text).with_context(|| format!("{}: is damaged; remove it", path.display()))?;
             let Some(before) = kept.recipe else { continue };
             // Both are read by the same program, which may know more keys than the one that wrote it.
-            if resolve(&run).ok() != Recipe::parse(&before, &[]).ok() {
-                if RunDirectory::expect_free(&self.run(&run)).is_err() {
+            let resolved = resolve(&run).ok();
+            if resolved.as_ref().map(|(own, _)| own) != Recipe::parse(&before, &[]).ok().as_ref() {
+                if RunDirectory::expect_free(&self.places.run(&run)).is_err() {
                     return Err(self.other_settings(&run));
                 }
                 continue;
             }
             match kept.outcome {
                 Some(Outcome::Failed { .. }) if again => {}
-                Some(outcome) => {
+                Some(mut outcome) => {
+                    // An earlier version may have had another way to tell them.
+                    if let (Outcome::Finished { settings, .. }, Some((_, clean))) = (&mut outcome, &resolved) {
+                        *settings = recipe::settings(&run, clean, &self.places)?;
+                    }
                     outcomes.insert((run.cell, run.seed), outcome);
                 }
                 None => {}
@@ -123,7 +105,7 @@ impl Folder {
     pub fn other_settings(&self, run: &Run) -> anyhow::Error {
         anyhow!(
             "{}: has begun by other settings than the sweep has now; put those back, or remove this folder, or give another --out",
-            self.run(run).display()
+            self.places.run(run).display()
         )
     }
 
@@ -131,11 +113,11 @@ impl Folder {
     pub fn keep(&self, run: &Run, recipe: Option<&Recipe>, outcome: Option<&Outcome>) -> Result<()> {
         let recipe = recipe.map(Recipe::to_toml).transpose()?;
         if let Some(text) = &recipe {
-            let path = self.recipe(run);
+            let path = self.places.recipe(run);
             make_parent(&path)?;
             replace_file(&path, text.as_bytes())?;
         }
-        let path = self.outcome(run);
+        let path = self.places.outcome(run);
         make_parent(&path)?;
         let kept = Kept { recipe, outcome: outcome.cloned() };
         Ok(replace_file(&path, serde_json::to_string_pretty(&kept)?.as_bytes())?)
@@ -143,9 +125,12 @@ impl Folder {
 
     /// Writes what has come out so far.
     pub fn write_tables(&self, results: &Results) -> Result<()> {
-        replace_file(&self.root.join("sweep.csv"), &table::csv(results)?)?;
-        replace_file(&self.root.join("sweep.json"), serde_json::to_string_pretty(&table::json(results))?.as_bytes())?;
-        Ok(replace_file(&self.root.join(TABLES), table::markdown(results).as_bytes())?)
+        replace_file(&self.places.root().join("sweep.csv"), &table::csv(results)?)?;
+        replace_file(
+            &self.places.root().join("sweep.json"),
+            serde_json::to_string_pretty(&table::json(results))?.as_bytes(),
+        )?;
+        Ok(replace_file(&self.places.root().join(TABLES), table::markdown(results).as_bytes())?)
     }
 
     /// Writes the report, and its charts by themselves.
@@ -154,7 +139,7 @@ impl Folder {
         let page = page(&format!("Sweep {name}"), &blocks);
         replace_file(&self.report(), page.as_bytes())?;
         for (number, figure) in (1..).zip(figures) {
-            let path = self.root.join("figures").join(format!("{number}.svg"));
+            let path = self.places.root().join("figures").join(format!("{number}.svg"));
             make_parent(&path)?;
             replace_file(&path, figure.svg.as_bytes())?;
         }
@@ -163,12 +148,12 @@ impl Folder {
 
     /// Where the report is.
     pub fn report(&self) -> PathBuf {
-        self.root.join("report.html")
+        self.places.root().join("report.html")
     }
 
     /// Where the tables are.
     pub fn tables(&self) -> String {
-        let of = |name: &str| self.root.join(name).display().to_string();
+        let of = |name: &str| self.places.root().join(name).display().to_string();
         [of(TABLES), of("sweep.csv"), of("sweep.json")].join(", ")
     }
 }

@@ -10,6 +10,7 @@ use ghm_train::Recipe;
 use serde::Deserialize;
 
 use super::folder::Folder;
+use super::places::Places;
 use super::recipe;
 use crate::table::counted;
 
@@ -40,7 +41,7 @@ pub enum Found {
     Same(Outcome),
     /// It was finished by others.
     OtherSettings,
-    /// It failed.
+    /// It failed, by whatever settings.
     Failed(Outcome),
     /// It is not there.
     Nothing,
@@ -55,8 +56,8 @@ impl Known {
         Ok(Self { file: file.to_owned(), runs: elsewhere.runs })
     }
 
-    /// What is known of a run of a sweep, whose recipe on data without noise is given.
-    pub fn find(&self, run: &Run, clean: &Recipe, (sweep, folder): (&Sweep, &Folder)) -> Result<Found> {
+    /// What is known of a run of a sweep, whose recipe on data without noise is given, if it has one that can be.
+    pub fn find(&self, run: &Run, clean: Option<&Recipe>, (sweep, places): (&Sweep, &Places)) -> Result<Found> {
         let names = sweep.names(&run.cell);
         let is_it = |known: &&KnownRun| {
             let has = |(axis, name): (&ghm_sweep::Axis, &&str)| {
@@ -64,14 +65,12 @@ impl Known {
             };
             known.seed == run.seed && sweep.axes.iter().zip(&names).all(has) && known.values.len() == names.len()
         };
+        let of_now = || clean.map(|clean| recipe::settings(run, clean, places)).transpose();
         Ok(match self.runs.iter().find(is_it).map(|known| &known.outcome) {
-            Some(outcome @ Outcome::Finished { settings, .. }) => {
-                if *settings == recipe::settings(run, clean, folder)? {
-                    Found::Same(outcome.clone())
-                } else {
-                    Found::OtherSettings
-                }
+            Some(outcome @ Outcome::Finished { settings, .. }) if of_now()?.as_ref() == Some(settings) => {
+                Found::Same(outcome.clone())
             }
+            Some(Outcome::Finished { .. }) => Found::OtherSettings,
             Some(outcome @ Outcome::Failed { .. }) => Found::Failed(outcome.clone()),
             None => Found::Nothing,
         })
@@ -93,7 +92,7 @@ impl Known {
                 still_left.push(run);
                 continue;
             };
-            match self.find(&run, &clean, (sweep, folder))? {
+            match self.find(&run, Some(&clean), (sweep, folder.places()))? {
                 Found::Same(outcome) => {
                     folder.keep(&run, Some(&own), Some(&outcome))?;
                     taken(&run, outcome);

@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use ghm_data::NoiseConfig;
 use ghm_sweep::{Run, Sweep};
 use ghm_train::{Plan, Recipe};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::data;
-use super::folder::Folder;
+use super::places::Places;
 
 /// A run's recipe on data without noise.
-pub fn clean(run: &Run, sweep: &Sweep, text: &str, folder: &Folder) -> Result<Recipe> {
-    let mut recipe = match data::scenes(sweep, folder) {
+pub fn clean(run: &Run, sweep: &Sweep, text: &str, places: &Places) -> Result<Recipe> {
+    let mut recipe = match data::scenes(sweep, places) {
         Some(scenes) => Recipe::for_data(text, &scenes, &run.overrides)?,
         None => Recipe::parse(text, &run.overrides)?,
     };
@@ -25,20 +27,30 @@ pub fn clean(run: &Run, sweep: &Sweep, text: &str, folder: &Folder) -> Result<Re
     Ok(recipe.with_absolute_paths())
 }
 
-/// By what a run is run, as a digest that is the same wherever its files lie, of which only the name counts outside of the sweep's folder,
-/// and that later keys leave as it is: a key at its default does not count.
-pub fn settings(run: &Run, clean: &Recipe, folder: &Folder) -> Result<String> {
+/// Counted up whenever the default of a key that there was becomes another; a new key leaves it as it is.
+const DEFAULTS: u32 = 1;
+
+/// By what a run is run, as a digest that is the same wherever its files lie, of which only the name counts outside of the sweep's folder.
+/// A key at its default does not count, so that one of a later version changes no digest of before.
+pub fn settings(run: &Run, clean: &Recipe, places: &Places) -> Result<String> {
     let mut recipe = clean.clone();
-    recipe.data.root = folder.portable(&recipe.data.root);
-    recipe.model.weights = recipe.model.weights.map(|path| folder.portable(&path));
-    let defaults = lines(&Recipe::for_data("", Path::new(""), &[])?)?;
-    let own: Vec<String> = lines(&recipe)?.difference(&defaults).cloned().collect();
-    let digest = Sha256::digest(format!("{}\n{:?}", own.join("\n"), run.noise));
+    recipe.data.root = places.portable(&recipe.data.root);
+    recipe.model.weights = recipe.model.weights.map(|path| places.portable(&path));
+    let mut own = beyond(&recipe, &Recipe::for_data("", Path::new(""), &[])?)?;
+    if let Some(noise) = &run.noise {
+        own.extend(beyond(noise, &NoiseConfig::default())?.into_iter().map(|line| format!("noise: {line}")));
+    }
+    let digest = Sha256::digest(format!("{DEFAULTS}\n{}", own.join("\n")));
     Ok(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A recipe as lines `key = value`, the keys with dots.
-fn lines(recipe: &Recipe) -> Result<BTreeSet<String>> {
+/// Settings that are not at their defaults, as lines.
+fn beyond<T: Serialize>(own: &T, defaults: &T) -> Result<Vec<String>> {
+    Ok(lines(own)?.difference(&lines(defaults)?).cloned().collect())
+}
+
+/// Settings as lines `key = value`, the keys with dots.
+fn lines(settings: &impl Serialize) -> Result<BTreeSet<String>> {
     fn add(lines: &mut BTreeSet<String>, name: &str, value: &toml::Value) {
         match value {
             toml::Value::Table(table) => {
@@ -49,16 +61,15 @@ fn lines(recipe: &Recipe) -> Result<BTreeSet<String>> {
             }
         }
     }
-    let table: toml::Table = recipe.to_toml()?.parse()?;
     let mut lines = BTreeSet::new();
-    table.iter().for_each(|(key, value)| add(&mut lines, key, value));
+    toml::Table::try_from(settings)?.iter().for_each(|(key, value)| add(&mut lines, key, value));
     Ok(lines)
 }
 
 /// A run's recipe on its own data.
-pub fn own(run: &Run, clean: &Recipe, folder: &Folder) -> Result<Recipe> {
+pub fn own(run: &Run, clean: &Recipe, places: &Places) -> Result<Recipe> {
     let mut recipe = clean.clone();
-    recipe.data.root = data::of_run(run, clean, folder)?;
+    recipe.data.root = data::of_run(run, clean, places)?;
     Ok(recipe)
 }
 
@@ -75,18 +86,59 @@ pub fn planned(recipe: &Recipe) -> Result<Recipe> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ghm_sweep::Cell;
+
+    fn recipe(overrides: &[&str]) -> Recipe {
+        let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+        Recipe::for_data("", Path::new("/sweep/data/scenes"), &overrides).unwrap()
+    }
+
+    fn digest(overrides: &[&str], noise: Option<NoiseConfig>) -> String {
+        let run = Run { cell: Cell(Vec::new()), seed: 0, slug: String::new(), overrides: Vec::new(), noise };
+        settings(&run, &recipe(overrides), &Places::new("/sweep".into())).unwrap()
+    }
 
     #[test]
-    fn keys_at_their_defaults_are_no_lines_beyond_the_defaults() {
-        let of = |overrides: &[&str]| {
-            let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
-            lines(&Recipe::for_data("", Path::new("data"), &overrides).unwrap()).unwrap()
-        };
-        let beyond = |overrides: &[&str]| of(overrides).difference(&of(&[])).cloned().collect::<Vec<_>>();
-        assert_eq!(beyond(&["loss.classification.bins=30", "schedule.epochs=12"]), [""; 0]);
+    fn settings_are_known_by_what_is_not_at_its_default() {
+        let plain = digest(&[], None);
+        assert_eq!(digest(&["loss.classification.bins=30", "schedule.epochs=12", "seed=0"], None), plain);
+        let flips = || Some(NoiseConfig { flip: 0.2, ..NoiseConfig::default() });
+        let others = [
+            plain,
+            digest(&["loss.classification.bins=20"], None),
+            digest(&["loss.classification.cap=2"], None),
+            digest(&["seed=1"], None),
+            digest(&["model.weights=/elsewhere/a.pth"], None),
+            digest(&[], flips()),
+            digest(&[], flips().map(|noise| NoiseConfig { seed: 1, ..noise })),
+        ];
+        for (place, one) in others.iter().enumerate() {
+            assert!(!others[place + 1..].contains(one), "{place}");
+        }
+        assert_eq!(digest(&["model.weights=/here/a.pth"], None), others[4]);
+    }
+
+    /// Another digest makes every `sweep.json` foreign that anybody has kept.
+    #[test]
+    fn a_digest_stays_what_it_was() {
+        let noise = NoiseConfig::mixed(0.2, 3);
         assert_eq!(
-            beyond(&["loss.classification.cap=2", "schedule.epochs=3", "seed=0"]),
-            ["loss.classification.cap = 2.0", "schedule.epochs = 3"]
+            digest(&["seed=3", "loss.classification.cap=2", "model.norm=batch"], Some(noise)),
+            "b0c29c18f507319d6cb16353614b0d84"
         );
+    }
+
+    #[test]
+    fn defaults_are_those_of_this_number() {
+        let now = lines(&recipe(&[])).unwrap();
+        let number = format!("# {DEFAULTS}");
+        let (first, before) = include_str!("defaults.txt").split_once('\n').unwrap();
+        assert_eq!(first, number, "write defaults.txt anew");
+        for line in before.lines() {
+            assert!(
+                now.contains(line),
+                "`{line}` is no default any more: count DEFAULTS up, and write defaults.txt anew"
+            );
+        }
     }
 }

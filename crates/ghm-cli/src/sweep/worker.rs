@@ -43,8 +43,8 @@ impl Worker<'_> {
     /// # Errors
     /// Where the sweep cannot go on; what is wrong with the run alone is its outcome.
     pub fn run(&self, run: &Run) -> Result<Option<Outcome>> {
-        let own = recipe::clean(run, self.sweep, self.recipe, self.folder)
-            .and_then(|clean| Ok((recipe::own(run, &clean, self.folder)?, clean)));
+        let own = recipe::clean(run, self.sweep, self.recipe, self.folder.places())
+            .and_then(|clean| Ok((recipe::own(run, &clean, self.folder.places())?, clean)));
         let (own, clean) = match own {
             Ok(recipes) => recipes,
             Err(error) => return self.keep(run, None, Err(error)),
@@ -60,13 +60,13 @@ impl Worker<'_> {
         let begins = log.metadata().map_or(0, |metadata| metadata.len());
         let status = self.train(run, log)?;
         if status.success() {
-            let settings = recipe::settings(run, &clean, self.folder)?;
-            return self.keep(run, Some(&own), outcome::of_run(&self.folder.run(run), settings));
+            let settings = recipe::settings(run, &clean, self.folder.places())?;
+            return self.keep(run, Some(&own), outcome::of_run(&self.folder.places().run(run), settings));
         }
         if status.code() == Some(i32::from(STOPPED)) || self.stop.load(Ordering::SeqCst) {
             return Ok(None);
         }
-        let reason = outcome::last_words(&self.folder.log(run), begins, status);
+        let reason = outcome::last_words(&self.folder.places().log(run), begins, status);
         self.keep(run, Some(&own), Ok(Outcome::failed(&reason)))
     }
 
@@ -79,7 +79,7 @@ impl Worker<'_> {
 
     /// Refuses to go on with a run by another recipe than it was begun by.
     fn expect_begun_by(&self, planned: &Recipe, run: &Run) -> Result<()> {
-        let root = self.folder.run(run);
+        let root = self.folder.places().run(run);
         if RunDirectory::expect_free(&root).is_ok() || RunDirectory::open(&root)?.read_recipe()? == *planned {
             return Ok(());
         }
@@ -89,7 +89,7 @@ impl Worker<'_> {
     /// The run's log, locked: the lock goes on to the process of the run, so that where a sweep was killed the next one waits until
     /// that process has saved its state. `None` where it is stopped meanwhile.
     fn log(&self, run: &Run) -> Result<Option<File>> {
-        let path = self.folder.log(run);
+        let path = self.folder.places().log(run);
         make_parent(&path)?;
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let file = file.with_context(|| format!("{}: cannot be opened for writing", path.display()))?;
@@ -108,13 +108,13 @@ impl Worker<'_> {
     }
 
     fn train(&self, run: &Run, log: File) -> Result<ExitStatus> {
-        let root = self.folder.run(run);
+        let root = self.folder.places().run(run);
         make_parent(&root)?;
         let program = std::env::current_exe().context("this program's own file is not known")?;
         let mut command = Command::new(program);
         command.arg("train").args(["--device", self.device, "--until-input-ends"]);
         match RunDirectory::expect_free(&root) {
-            Ok(()) => command.arg(self.folder.recipe(run)).arg("--out").arg(&root),
+            Ok(()) => command.arg(self.folder.places().recipe(run)).arg("--out").arg(&root),
             Err(_) => command.arg("--resume").arg(&root),
         };
         let threads = available_parallelism().map_or(1, usize::from);
@@ -132,7 +132,7 @@ impl Worker<'_> {
             if self.stop.load(Ordering::SeqCst) {
                 input.take();
             }
-            self.live.at(self.job, &run.slug, &self.folder.log(run));
+            self.live.at(self.job, &run.slug, &self.folder.places().log(run));
             sleep(LOOK);
         }
     }

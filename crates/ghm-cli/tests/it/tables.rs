@@ -39,25 +39,51 @@ fn a_document_has_the_tables_of_what_was_kept_of_a_sweep() {
     let check = ["tables", "docs/losses.md", "--check"];
     let stale = place.ghm(&check);
     assert_eq!(stale.status.code(), Some(1), "{}", text(&stale.stderr));
-    assert!(text(&stale.stdout).contains("docs/losses.md") && text(&stale.stdout).contains("1.svg"));
+    assert!(text(&stale.stdout).contains("docs/losses.md") && text(&stale.stdout).contains("sweep-1.svg"));
     assert_eq!(std::fs::read_to_string(&document).unwrap(), DOCUMENT);
 
     place.done(&["tables", "docs/losses.md"]);
     let written = std::fs::read_to_string(&document).unwrap();
     let (before, after) = DOCUMENT.split_once("what was here\n").unwrap();
     assert!(written.starts_with(before) && written.ends_with(after), "{written}");
-    assert!(written.contains(said.trim()) && written.contains("](../kept/1.svg)"), "{written}");
-    assert!(std::fs::read_to_string(place.path("kept/1.svg")).unwrap().contains("<svg"));
+    assert!(written.contains(said.trim()) && written.contains("](../kept/sweep-1.svg)"), "{written}");
+    assert!(std::fs::read_to_string(place.path("kept/sweep-1.svg")).unwrap().contains("<svg"));
     assert_eq!(place.ghm(&check).status.code(), Some(0));
 
     // A number that somebody has changed.
     std::fs::write(&document, written.replace("0.0", "0.9")).unwrap();
     assert_eq!(place.ghm(&check).status.code(), Some(1));
 
-    // A sweep that has changed since: there is one run of two that nothing is known of, and one by other settings.
+    // Where lines end as on Windows, they still do, and the rest of what somebody set up stays too.
+    std::fs::write(place.path("docs/other.md"), DOCUMENT.replace('\n', "\r\n")).unwrap();
+    place.done(&["tables", "docs/other.md"]);
+    assert_eq!(std::fs::read_to_string(place.path("docs/other.md")).unwrap(), written.replace('\n', "\r\n"));
+
+    // A sweep that has changed since: of two runs nothing is known, and one was done by other settings.
     let changed = SWEEP.replace("kind=focal", "kind=cross_entropy").replace("seeds = [0, 1]", "seeds = [1, 2]");
     std::fs::write(place.path("sweep.toml"), changed).unwrap();
-    place.refused(&check, &["kept/sweep.json", "lacks 3 of the 4 runs", "--known"]);
+    place.refused(
+        &check,
+        &[
+            "kept/sweep.json",
+            "docs/losses.md, line 5",
+            "of the 4 runs",
+            "lacks 2 and has 1 by other settings (the first: focal_seed-2)",
+            "--known",
+        ],
+    );
+}
+
+#[test]
+fn a_run_that_failed_is_a_row_of_the_document_too() {
+    let place = Workplace::new();
+    let sweep = SWEEP.replace("kind=focal", "kind=fokal").replace("seeds = [0, 1]", "seeds = [0]");
+    std::fs::write(place.path("sweep.toml"), sweep).unwrap();
+    assert_eq!(place.ghm(&["sweep", "sweep.toml", "--out", "kept"]).status.code(), Some(1));
+    std::fs::write(place.path("losses.md"), DOCUMENT.replace("../", "")).unwrap();
+    place.done(&["tables", "losses.md"]);
+    let written = std::fs::read_to_string(place.path("losses.md")).unwrap();
+    assert!(written.contains("| failed | 0.") && written.contains("Failed:") && written.contains("fokal"), "{written}");
 }
 
 #[test]
