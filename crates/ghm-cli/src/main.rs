@@ -26,6 +26,7 @@ mod samples;
 mod sweep;
 mod table;
 mod tables;
+mod threads;
 mod train;
 mod weights;
 
@@ -40,17 +41,17 @@ fn main() -> ExitCode {
     failure::calm_panics();
     let arguments = Arguments::parse();
     let outcome = std::panic::catch_unwind(|| match arguments.verb {
-        Verb::Demo(demo) => demo::run(&demo),
+        Verb::Demo(demo) => threads::among(|| demo::run(&demo)),
         Verb::Check(check) => check::run(&check),
         Verb::Convert(convert) => convert::run(&convert),
         Verb::Corrupt(corrupt) => corrupt::run(&corrupt),
-        Verb::Train(train) => train::run(&train),
-        Verb::Eval(eval) => eval::run(&eval),
-        Verb::Audit(audit) => audit::run(&audit),
+        Verb::Train(train) => threads::among(|| train::run(&train)),
+        Verb::Eval(eval) => threads::among(|| eval::run(&eval)),
+        Verb::Audit(audit) => threads::among(|| audit::run(&audit)),
         Verb::Sweep(sweep) => sweep::run(&sweep),
         Verb::Report(report) => report::run(&report),
         Verb::Tables(tables) => tables::run(&tables),
-        Verb::Figures(figures) => figures::run(&figures),
+        Verb::Figures(figures) => threads::among(|| figures::run(&figures)),
         Verb::Predict(predict) => predict::run(&predict),
         Verb::Export(export) => export::run(&export),
         Verb::Weights(weights) => weights::run(&weights),
