@@ -290,7 +290,8 @@ fn replace_by(path: &Path, content: impl FnOnce(&mut File) -> std::io::Result<()
         let mut file = File::create(&beside)?;
         content(&mut file)?;
         if let Ok(before) = fs::metadata(path) {
-            file.set_permissions(before.permissions())?;
+            // Not every file system has them; what is written counts more.
+            let _ = file.set_permissions(before.permissions());
         }
         file.sync_all()?;
         fs::rename(&beside, path)
