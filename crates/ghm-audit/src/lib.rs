@@ -5,6 +5,7 @@
 //! | [`summary`] | what is known of every label after all, and of objects without one |
 //! | [`observed`] | a summary of what a network said while it learned |
 //! | [`detected`] | a summary of detections, without a run |
+//! | [`afterwards`] | what the trained network sees where its labels are |
 //! | `usual` | what is usual among the labels of an epoch |
 //! | [`suspicion`] | for every label how much it looks like each kind of mistake |
 //! | [`ranking`] | one list over all kinds, the surest first |
@@ -19,6 +20,7 @@
 //! has learned it by heart. So labels are judged by all epochs, early ones too, and never by the harmonised
 //! weight `beta * g`, which levels out what is looked for.
 
+pub mod afterwards;
 pub mod apply;
 pub mod detected;
 pub mod error;
@@ -38,6 +40,6 @@ pub use error::AuditError;
 pub use observed::read_evidence;
 pub use pictures::{PictureTally, by_picture};
 pub use ranking::{Suspect, rank};
-pub use summary::{LabelSummary, Look, Origin, Seen, Summary};
+pub use summary::{LabelSummary, Look, Origin, Seen, Sight, Summary};
 pub use suspicion::{Kind, Suspicion, Suspicions, suspicions};
 pub use truth::Truth;

@@ -81,7 +81,10 @@ fn of_label(label: &LabelSummary, suspicion: &Suspicion, dataset: &Dataset) -> S
     let class = name(object.class_index);
     let reason = match kind {
         Kind::WrongClass => format!("seen as `{seen}` with a mean score of {other:.2}, as `{class}` with {own:.2}"),
-        Kind::LooseBox => format!("the box that is seen has an IoU of {:.2} with the label", label.iou),
+        Kind::LooseBox => {
+            let iou = label.seen_box().iou(object.bbox_in_image);
+            format!("the box that is seen has an IoU of {iou:.2} with the label")
+        }
         Kind::SpuriousBox => format!("little is seen of any object: mean score {:.2}", own.max(other)),
         _ => {
             format!("a second label of what another one labels: {}", image.objects[suspicion.duplicate.1].annotation_id)
@@ -97,7 +100,7 @@ fn of_label(label: &LabelSummary, suspicion: &Suspicion, dataset: &Dataset) -> S
         bbox: object.bbox_in_image.corners(),
         suggested_class: (kind == Kind::WrongClass).then_some(seen),
         class_certainty: (kind == Kind::WrongClass).then(|| certainty_of_other(label)),
-        suggested_bbox: (kind == Kind::LooseBox).then(|| label.bbox.corners()),
+        suggested_bbox: (kind == Kind::LooseBox).then(|| label.seen_box().corners()),
         duplicate_of: (kind == Kind::Duplicate).then(|| image.objects[suspicion.duplicate.1].annotation_id),
         class,
         reason,

@@ -65,6 +65,17 @@ pub struct LabelSummary {
     pub iou: f32,
     /// The box that was seen, in pixels of the picture.
     pub bbox: Bbox,
+    /// What the trained network sees of it, where it was asked.
+    pub sight: Option<Sight>,
+}
+
+/// What a trained network sees of a label.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sight {
+    /// Its score, 0 to 1, whatever the class; 0 where nothing is seen.
+    pub score: f32,
+    /// Its box, in pixels of the picture; the label's own where nothing is seen.
+    pub bbox: Bbox,
 }
 
 /// An object that was seen.
@@ -115,7 +126,13 @@ impl LabelSummary {
             box_norm: nothing,
             iou: nothing,
             bbox,
+            sight: None,
         }
+    }
+
+    /// The box that its object has as far as is known: as the trained network sees it, or else as it was seen before.
+    pub fn seen_box(&self) -> Bbox {
+        self.sight.filter(|sight| sight.score > 0.0).map_or(self.bbox, |sight| sight.bbox)
     }
 
     /// How surely any object was seen there, after all.

@@ -18,6 +18,9 @@
 //! | the class of a wrong class | share of the suggested class in the sum of scores of all other classes that were seen | 0.68 | 0.08 |
 //! | the class of a missing box | the same of all classes | 0.36 | 0.06 |
 //!
+//! Where the trained network was asked, with its score `t` of what is about the label, the IoU `i` of that with the label, and the medians `T` and `D` of `t` and `1 - i`,
+//! the odds of a loose box are those of the table times `exp(2.5 min(1, t / T) min(3, (1 - i) / D) - 3)`, `D` being at least 0.05: a typical label's hardly change.
+//!
 //! The suspicion, and for the last two the certainty of the class, is `1 / (1 + exp(-(x - even) / width))`, for a loose box times 1 minus that of a duplicate,
 //! and times `(1 - j) / 0.15` where the label's IoU `j` with the mean of the boxes that are seen is above 0.85. The squares weigh the
 //! epochs in which the network saw another class more than those in which it has learned the wrong one by heart; no single epoch is
@@ -31,6 +34,7 @@ use ghm_boxes::Bbox;
 use ghm_data::Dataset;
 use serde::{Deserialize, Serialize};
 
+use crate::afterwards::Typical;
 use crate::summary::{LabelSummary, Look, Origin, Seen, Summary};
 use crate::usual::{Alike, Usual, alike, usual};
 
@@ -109,9 +113,10 @@ pub fn suspicions(summary: &Summary, dataset: &Dataset) -> Suspicions {
     let alike = alike(summary, dataset);
     let usual = usual(summary, &alike);
     let duplicates = duplicates(summary, dataset);
+    let typical = Typical::of(summary, dataset);
     let of_label = |((label, duplicate), alike): ((&LabelSummary, (f32, usize)), &Alike)| {
         let own = dataset.images[label.image].objects[label.object].bbox_in_image;
-        of_label(label, Neighbours { own, duplicate, alike: *alike, usual: &usual }, summary.origin)
+        of_label(label, Neighbours { own, duplicate, alike: *alike, usual: &usual, typical: &typical }, summary.origin)
     };
     let missing = match summary.origin {
         Origin::Learning => MISSING_LEARNING,
@@ -144,11 +149,12 @@ struct Neighbours<'a> {
     duplicate: (f32, usize),
     alike: Alike,
     usual: &'a BTreeMap<u32, Usual>,
+    typical: &'a Typical,
 }
 
 fn of_label(
     label: &LabelSummary,
-    Neighbours { own, duplicate, alike, usual }: Neighbours,
+    Neighbours { own, duplicate, alike, usual, typical }: Neighbours,
     origin: Origin,
 ) -> Suspicion {
     if label.looks.is_empty() {
@@ -167,16 +173,17 @@ fn of_label(
     // Where the label would hardly move, what is seen lies now on one side of it and now on another, as where objects overlap.
     let moved = ((1.0 - own.iou(label.bbox)) / MOVED).min(1.0);
     // A second label is no better for a better box.
-    let loose_box = (1.0 - duplicate.0) * moved * loose_box;
+    let single = 1.0 - duplicate.0;
+    let loose_box = moved * loose_box;
     // Anchors that answer for a loose box see little of its object. A detection is about a label or it is not.
     let there = match origin {
-        Origin::Learning => 1.0 - loose_box,
+        Origin::Learning => 1.0 - single * loose_box,
         Origin::Detections => 1.0,
     };
     let looks = label.looks.len() as f32;
     Suspicion {
         wrong_class: WRONG_CLASS.of(0.5 * f32::ln((sum.square_ratio / looks).max(f32::MIN_POSITIVE))),
-        loose_box,
+        loose_box: single * label.sight.map_or(loose_box, |sight| typical.loose(loose_box, own, &sight)),
         spurious_box: SPURIOUS_BOX.of(there * sum.absence / looks),
         duplicate,
     }

@@ -406,7 +406,8 @@ pub struct BenchLoaderArguments {
 /// `ghm bench audit`.
 #[derive(Debug, Args)]
 pub struct BenchAuditArguments {
-    /// Runs that were trained on what ghm corrupt wrote; of several, means and standard deviations
+    /// Runs that were trained on what ghm corrupt or a sweep wrote; of several on labels to which the same was done, means and
+    /// standard deviations; on others, a table of all
     #[arg(value_name = "RUN", required = true)]
     pub runs: Vec<PathBuf>,
     /// What is wrong in truth, the same for every run [default: truth.json in each run's data set]

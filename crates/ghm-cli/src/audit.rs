@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use ghm_audit::{Summary, by_picture, from_detections, from_networks, rank, read_evidence, suspicions};
+use ghm_audit::{Shown, Summary, by_picture, from_detections, from_networks, rank, read_evidence, suspicions};
 use ghm_data::Dataset;
 use ghm_eval::{Detection, read_detections};
-use ghm_train::{Checkpoint, RunDirectory, replace_file};
+use ghm_train::{Checkpoint, Predictor, RunDirectory, replace_file};
 use serde_json::{Value, json};
 
 use crate::arguments::{AuditArguments, AuditVerb};
@@ -88,7 +89,7 @@ fn of_run(arguments: &AuditArguments) -> Result<Option<Subject>> {
     let recipe = directory.read_recipe()?;
     let source = ghm_data::open(&recipe.data.root)?;
     let Some(split) = &recipe.data.train else { bail!("{}: its recipe names no data.train", root.display()) };
-    let dataset = source.load(split)?.dataset;
+    let dataset = Arc::new(source.load(split)?.dataset);
     let summary = match arguments.folds {
         Some(count) => match folds::detections(&directory, count, &device(&arguments.device)?)? {
             Some(shown) => {
@@ -98,11 +99,31 @@ fn of_run(arguments: &AuditArguments) -> Result<Option<Subject>> {
             }
             None => return Ok(None),
         },
-        None => observed(&directory, &dataset)?,
+        None => {
+            let observed = observed(&directory, &dataset)?;
+            match asked(&directory, &dataset, arguments)? {
+                Some(shown) => observed.with_sights(&shown, &dataset),
+                None => observed,
+            }
+        }
     };
     let of = format!("run {}, split {split} of {}", root.display(), source.root().display());
     let (data, split, out) = (recipe.data.root.clone(), split.clone(), root.join("audit"));
+    let dataset = Arc::unwrap_or_clone(dataset);
     Ok(Some(Subject { summary, dataset, out, data, split, of }))
+}
+
+/// What the trained network sees in the training pictures; `None` where the run keeps none.
+fn asked(
+    directory: &RunDirectory,
+    dataset: &Arc<Dataset>,
+    arguments: &AuditArguments,
+) -> Result<Option<Shown<'static>>> {
+    if !["best", "last"].iter().any(|name| Checkpoint::exists(&directory.checkpoint_path(name))) {
+        eprintln!("warning: the run keeps no network; boxes go by what was seen while it learned");
+        return Ok(None);
+    }
+    Ok(Some(folds::look(&Predictor::open(directory, &device(&arguments.device)?)?, dataset)?))
 }
 
 /// What a run observed of the labels that it was trained on.

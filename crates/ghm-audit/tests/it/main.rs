@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod afterwards;
 mod apply;
 mod list;
 mod made_up;

@@ -29,7 +29,7 @@ pub struct AuditArguments {
     /// asked about the last; they lie in RUN/folds-K, and the same command goes on with them
     #[arg(long, value_name = "K", conflicts_with = "annotations")]
     pub folds: Option<usize>,
-    /// Where folds are trained: cpu, cuda, cuda:N or wgpu
+    /// Where the trained network looks, and folds are trained: cpu, cuda, cuda:N or wgpu
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Where the list goes; never overwritten [default: RUN/audit, without a run audit, or the next free number of it]

@@ -7,18 +7,19 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use ghm_audit::rival::{ObjectLab, Scores};
 use ghm_audit::{Kind, Shown, Summary, Truth, from_networks, rank, suspicions};
-use ghm_data::{Change, Dataset};
+use ghm_data::{Change, Dataset, NoiseConfig};
 use ghm_train::{Predictor, RunDirectory};
 use serde::Deserialize;
 
 use crate::arguments::BenchAuditArguments;
 use crate::audit::{folds, observed};
 use crate::interrupt::STOPPED;
-use crate::output::print;
+use crate::output::{name_of, print};
 use crate::train::device;
 
 use judgement::{Judgement, Ranking};
 
+mod grid;
 mod judgement;
 
 /// Score from which hotcoco's rules heed a detection.
@@ -35,6 +36,9 @@ const KINDS: [(Kind, &str); 4] = [
 #[derive(Deserialize)]
 struct Written {
     changes: Vec<Change>,
+    /// What the labels were before, and what was done to them; not known where somebody else has written it.
+    data: Option<PathBuf>,
+    noise: Option<NoiseConfig>,
 }
 
 /// Runs the verb.
@@ -44,7 +48,13 @@ pub fn run(arguments: &BenchAuditArguments) -> Result<ExitCode> {
         let Some(judgement) = judge(run, arguments)? else { return Ok(ExitCode::from(STOPPED)) };
         judgements.push(judgement);
     }
-    print(&if arguments.json { judgement::document(&judgements)? } else { judgement::text(&judgements) })?;
+    let groups = grid::by_labels(judgements);
+    print(&match (&groups[..], arguments.json) {
+        ([one], true) => judgement::document(one)?,
+        ([one], false) => judgement::text(one),
+        (several, true) => grid::document(several)?,
+        (several, false) => grid::text(several),
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -55,7 +65,8 @@ fn judge(run: &Path, arguments: &BenchAuditArguments) -> Result<Option<Judgement
     let source = ghm_data::open(&recipe.data.root)?;
     let Some(split) = &recipe.data.train else { bail!("{}: its recipe names no data.train", run.display()) };
     let dataset = Arc::new(source.load(split)?.dataset);
-    let truth = truth(&arguments.truth.clone().unwrap_or_else(|| beside(&recipe.data.root)), &dataset)?;
+    let written = written(&arguments.truth.clone().unwrap_or_else(|| beside(&recipe.data.root)), &dataset)?;
+    let truth = Truth::new(&written.changes);
     let observed = observed(&directory, &dataset)?;
     let device = device(&arguments.device)?;
     let held_out = match arguments.folds {
@@ -66,9 +77,11 @@ fn judge(run: &Path, arguments: &BenchAuditArguments) -> Result<Option<Judgement
         None => None,
     };
     let shown = folds::look(&Predictor::open(&directory, &device)?, &dataset)?;
+    let observed = observed.with_sights(&shown, &dataset);
     let list = rank(&observed, &suspicions(&observed, &dataset), &dataset, 0.0);
     Ok(Some(Judgement {
         run: run.to_owned(),
+        made: grid::made(written.data.as_deref().map(name_of), written.noise.as_ref()),
         labels: observed.labels.len(),
         wrong: truth.count(),
         rankings: rankings(&observed, &shown, held_out.as_ref(), &dataset, &truth),
@@ -81,7 +94,7 @@ fn beside(root: &Path) -> PathBuf {
     if root.is_dir() { root.join("truth.json") } else { root.with_file_name("truth.json") }
 }
 
-fn truth(path: &Path, dataset: &Dataset) -> Result<Truth> {
+fn written(path: &Path, dataset: &Dataset) -> Result<Written> {
     let text = std::fs::read_to_string(path).with_context(|| {
         format!("{}: cannot be read; train on what ghm corrupt writes, or give --truth", path.display())
     })?;
@@ -90,7 +103,7 @@ fn truth(path: &Path, dataset: &Dataset) -> Result<Truth> {
     if !Truth::fits(&written.changes, dataset) {
         bail!("{}: is the truth of other labels than the run was trained on", path.display());
     }
-    Ok(Truth::new(&written.changes))
+    Ok(written)
 }
 
 fn rankings(

@@ -279,6 +279,17 @@ fn rankings_are_measured_against_the_truth_of_known_noise() {
         "{spread} {a} {b}"
     );
     assert!(place.done(&["bench", "audit", "run", "second"]).contains(" ± "));
+    // What was done to other labels is another line of one table.
+    place.done(&["corrupt", "data", "--drop", "0.3", "--out", "dropped"]);
+    place.done(&["train", "recipe.toml", "data.root=dropped", "schedule.epochs=1", "--out", "third"]);
+    let said = place.done(&["bench", "audit", "run", "second", "third"]);
+    let lines = |name: &str| said.lines().filter(|line| line.starts_with(&format!("| data, {name} | "))).count();
+    // Four kinds and their mean, or the one kind; and the list.
+    assert_eq!((lines("mix 20%"), lines("drop 30%")), (6, 2), "{said}");
+    let json: Value =
+        serde_json::from_str(&place.done(&["bench", "audit", "run", "second", "third", "--json"])).unwrap();
+    assert_eq!(json["groups"][1]["made"], "data, drop 30%");
+    assert_eq!(of(&json["groups"][0]), spread);
     // The truth of the same noise with another seed.
     place.done(&["corrupt", "data", "--mix", "0.2", "--seed", "1", "--out", "other"]);
     place.refused(&["bench", "audit", "run", "--truth", "other/truth.json"], &["other/truth.json", "of other labels"]);

@@ -26,6 +26,8 @@ const MEASURES: [(&str, &str); 6] = [
 pub struct Judgement {
     /// The run.
     pub run: PathBuf,
+    /// What was done to which labels, in words.
+    pub made: String,
     /// Labels that were ranked.
     pub labels: usize,
     /// Wrong and missing ones, of all kinds.
@@ -65,13 +67,13 @@ impl Judgement {
 
 impl Ranking {
     /// The mean average precision over the kinds that there are.
-    fn mean_average_precision(&self) -> Option<f64> {
+    pub fn mean_average_precision(&self) -> Option<f64> {
         spread(self.kinds.iter().map(|(_, judged)| judged.average_precision())).map(|spread| spread.mean)
     }
 }
 
 /// How the numbers lie of those runs that have it.
-fn spread(numbers: impl Iterator<Item = Option<f64>>) -> Option<Spread> {
+pub fn spread(numbers: impl Iterator<Item = Option<f64>>) -> Option<Spread> {
     Spread::of(numbers.flatten())
 }
 
@@ -83,7 +85,8 @@ fn value(spread: Option<Spread>, judgements: &[Judgement]) -> Value {
     }
 }
 
-fn cell(spread: Option<Spread>, judgements: &[Judgement]) -> String {
+/// Mean and standard deviation in words, and of how many where not all have it.
+pub fn cell(spread: Option<Spread>, judgements: &[Judgement]) -> String {
     let Some(Spread { mean, standard_deviation, count }) = spread else { return "-".into() };
     let deviation = standard_deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.3}"));
     let of = if count < judgements.len() { format!(" ({count} of {})", judgements.len()) } else { String::new() };
@@ -91,13 +94,18 @@ fn cell(spread: Option<Spread>, judgements: &[Judgement]) -> String {
 }
 
 /// Each measure over the runs, of what `judged` picks of a run.
-fn spreads<'a>(judgements: &'a [Judgement], judged: impl Fn(&'a Judgement) -> &'a Judged) -> [Option<Spread>; 6] {
+pub fn spreads<'a>(judgements: &'a [Judgement], judged: impl Fn(&'a Judgement) -> &'a Judged) -> [Option<Spread>; 6] {
     let numbers: Vec<_> = judgements.iter().map(|one| one.numbers(judged(one))).collect();
     std::array::from_fn(|measure| spread(numbers.iter().map(|of_run| of_run[measure])))
 }
 
 /// As JSON: of one run what it gave, of several the same with means and standard deviations, and each by itself.
 pub fn document(judgements: &[Judgement]) -> Result<String> {
+    Ok(serde_json::to_string_pretty(&value_of(judgements))?)
+}
+
+/// The same as a value.
+pub fn value_of(judgements: &[Judgement]) -> Value {
     let mut document = of_all(judgements);
     match judgements {
         [one] => document["run"] = json!(one.run),
@@ -108,7 +116,7 @@ pub fn document(judgements: &[Judgement]) -> Result<String> {
                 .collect();
         }
     }
-    Ok(serde_json::to_string_pretty(&document)?)
+    document
 }
 
 fn of_all<'a>(judgements: &'a [Judgement]) -> Value {

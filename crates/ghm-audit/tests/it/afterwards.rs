@@ -1,0 +1,89 @@
+//! The trained network's look at labels that it has learned.
+
+use ghm_audit::observed::summarise;
+use ghm_audit::{Kind, Shown, Summary, rank, suspicions};
+use ghm_boxes::Bbox;
+use ghm_data::Dataset;
+use ghm_eval::Detection;
+
+use crate::list::{beside, ruined, truth};
+use crate::made_up::{GOOD, dataset, evidence, object};
+
+/// One detection in each picture, at the right place but for the loose label's, where it is given.
+fn shown(of_loose: [f32; 4]) -> Shown<'static> {
+    let detection = |id: u64| {
+        let bbox = Bbox::from_corners(if id == 7 { of_loose } else { GOOD });
+        Detection { image_id: id, category_id: id % 3 + 1, bbox: bbox.to_xywh().map(f64::from), score: 0.8 }
+    };
+    Shown { image_ids: (1..=30).collect(), detections: (1..=30).map(detection).collect::<Vec<_>>().into() }
+}
+
+fn learned(dataset: &Dataset) -> Summary {
+    summarise(&evidence(dataset, truth, beside), dataset)
+}
+
+fn loose(summary: &Summary, dataset: &Dataset) -> f32 {
+    let place = summary.labels.iter().position(|label| (label.image, label.object) == (6, 0)).unwrap();
+    suspicions(summary, dataset).labels[place].loose_box
+}
+
+#[test]
+fn a_loose_box_gets_the_box_that_the_trained_network_sees() {
+    let dataset = ruined();
+    let seen = [22.0, 18.0, 81.0, 79.0];
+    let summary = learned(&dataset).with_sights(&shown(seen), &dataset);
+    let list = rank(&summary, &suspicions(&summary, &dataset), &dataset, 0.2);
+    let loose: Vec<_> = list.iter().filter(|suspect| suspect.kind == Kind::LooseBox).collect();
+    assert_eq!(loose.len(), 1, "{list:#?}");
+    assert_eq!((loose[0].annotation_id, loose[0].suggested_bbox), (Some(7), Some(seen)));
+    // 2,254 of 5,245 square pixels are common to both.
+    assert!(loose[0].reason.contains("IoU of 0.43"), "{}", loose[0].reason);
+    // All other mistakes are told as before.
+    assert_eq!(list.len(), 5);
+}
+
+#[test]
+fn what_the_trained_network_sees_counts_for_and_against() {
+    let dataset = ruined();
+    let before = loose(&learned(&dataset), &dataset);
+    let after = |seen: [f32; 4]| loose(&learned(&dataset).with_sights(&shown(seen), &dataset), &dataset);
+    let label = dataset.images[6].objects[0].bbox_in_image.corners();
+    let (there, by_heart) = (after(GOOD), after(label));
+    // It has learned the label by heart: that alone acquits nothing.
+    assert!(there > by_heart && before > by_heart && by_heart > 0.5, "{there} {before} {by_heart}");
+
+    // A label that looked good is a little less so.
+    let good = self::dataset();
+    let aside = learned(&good).with_sights(&shown([30.0, 26.0, 90.0, 86.0]), &good);
+    let (before, after) = (loose(&learned(&good), &good), loose(&aside, &good));
+    assert!(before < after && after < 0.2, "{before} {after}");
+}
+
+#[test]
+fn a_detection_is_about_the_label_that_it_is_nearest_to() {
+    let mut dataset = dataset();
+    let beside = [70.0, 20.0, 130.0, 80.0];
+    dataset.images[6].objects.push(object(100, 1, beside));
+    let sight = |seen: [f32; 4]| {
+        let summary = learned(&dataset).with_sights(&shown(seen), &dataset);
+        let of = |object: usize| {
+            let label = summary.labels.iter().find(|label| (label.image, label.object) == (6, object)).unwrap();
+            label.sight.unwrap()
+        };
+        [of(0), of(1)]
+    };
+    let [first, second] = sight([60.0, 20.0, 120.0, 80.0]);
+    assert_eq!((first.score, first.bbox.corners()), (0.0, GOOD));
+    assert!((second.score - 0.8).abs() < 1e-6 && second.bbox.corners() == [60.0, 20.0, 120.0, 80.0], "{second:?}");
+}
+
+#[test]
+fn labels_in_pictures_that_it_was_not_shown_are_judged_as_before() {
+    let dataset = ruined();
+    let before = learned(&dataset);
+    let mut few = shown(GOOD);
+    few.image_ids.retain(|id| *id != 7);
+    let after = before.clone().with_sights(&few, &dataset);
+    assert!(after.labels.iter().filter(|label| label.sight.is_none()).count() == 1);
+    assert_eq!(loose(&after, &dataset), loose(&before, &dataset));
+}
