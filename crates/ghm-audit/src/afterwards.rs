@@ -1,8 +1,7 @@
 //! What the trained network sees where its labels are.
 //!
-//! Of a label that was seen to lie beside its object while the network learned, the box that the trained network finds there is nearer
-//! to the object than the mean of what it saw on the way: on labels that were moved to an IoU of 0.3 to 0.7 with the right box by
-//! 0.06 (blood cells) and 0.10 (scenes), in IoU.
+//! Where a label was moved to an IoU of 0.3 to 0.7 with the right box, the box that the trained network finds is nearer to the right
+//! one than the mean of what it saw while it learned: an IoU of 0.77 and not 0.69 on blood cells, of 0.77 and not 0.67 on scenes.
 
 use std::collections::HashMap;
 
@@ -11,6 +10,7 @@ use ghm_data::{Dataset, Object};
 
 use crate::detected::{Found, Shown, by_image};
 use crate::summary::{LabelSummary, Sight, Summary};
+use crate::usual::median_of;
 
 /// From this IoU with the box that was seen while the network learned, a detection is of the same object.
 const SAME: f32 = 0.3;
@@ -21,16 +21,19 @@ const LEAST_DISTANCE: f32 = 0.05;
 /// Distances beyond so many typical ones say no more.
 const MOST_DISTANCE: f32 = 3.0;
 
-/// What a typical distance adds to the logarithm of the odds, and what every label has to make up for.
+/// What each typical distance adds to the log odds.
 const WEIGHT: f32 = 2.5;
+
+/// What is taken from the log odds of every label.
 const HANDICAP: f32 = 3.0;
 
-/// Odds of evidence count this far, as their logarithm.
+/// The log odds from learning are clamped to this, to either side.
 const MOST_ODDS: f32 = 7.0;
 
 impl Summary {
-    /// The same, and of each label in the pictures that the trained network was shown the surest detection that is about it: near
-    /// the box that was seen while it learned, and no nearer to another label of the picture.
+    /// Adds to each label in the pictures that the trained network was shown the detection that is about it: the one with the most
+    /// score times IoU with the box that was seen while the network learned, of those that are near that box and no nearer to another
+    /// label of the picture. The network has to be the one that learned them.
     pub fn with_sights(mut self, shown: &Shown, dataset: &Dataset) -> Self {
         let mut found = by_image(&shown.detections, dataset);
         let of_image: HashMap<u64, Vec<Found>> =
@@ -50,11 +53,12 @@ fn sight(label: &LabelSummary, objects: &[Object], found: &[Found]) -> Sight {
         let iou = own.iou(found.bbox);
         found.bbox.iou(label.bbox) >= SAME && others().all(|(_, other)| other.bbox_in_image.iou(found.bbox) <= iou)
     };
-    let surest = found.iter().filter(is_about).max_by(|a, b| a.score.total_cmp(&b.score));
-    surest.map_or(Sight { score: 0.0, bbox: own }, |found| Sight { score: found.score, bbox: found.bbox })
+    let fit = |found: &Found| found.score * found.bbox.iou(label.bbox);
+    let best = found.iter().filter(is_about).max_by(|a, b| fit(a).total_cmp(&fit(b)));
+    best.map_or(Sight { score: 0.0, bbox: own }, |found| Sight { score: found.score, bbox: found.bbox })
 }
 
-/// What is typical of the labels that the trained network sees something of: medians.
+/// What is typical of the labels of which the trained network sees something: medians.
 pub(crate) struct Typical {
     score: f32,
     /// One less the IoU of a label with the detection about it.
@@ -62,23 +66,21 @@ pub(crate) struct Typical {
 }
 
 impl Typical {
-    pub fn of(summary: &Summary, dataset: &Dataset) -> Self {
-        let median = |value: &dyn Fn(&LabelSummary, &Sight) -> f32| {
-            let seen = summary.labels.iter().filter_map(|label| {
-                label.sight.as_ref().filter(|sight| sight.score > 0.0).map(|sight| value(label, sight))
-            });
-            let mut values: Vec<f32> = seen.collect();
-            values.sort_unstable_by(f32::total_cmp);
-            values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0.0)
-        };
-        let own = |label: &LabelSummary| dataset.images[label.image].objects[label.object].bbox_in_image;
-        Self {
-            score: median(&|_, sight| sight.score).max(f32::MIN_POSITIVE),
-            distance: median(&|label, sight| 1.0 - own(label).iou(sight.bbox)).max(LEAST_DISTANCE),
+    /// `None` where the network sees nothing of half of the labels or more: then it says nothing of any.
+    pub fn of(summary: &Summary, dataset: &Dataset) -> Option<Self> {
+        let asked = summary.labels.iter().filter_map(|label| Some((label, label.sight?)));
+        let seen: Vec<(&LabelSummary, Sight)> = asked.clone().filter(|(_, sight)| sight.score > 0.0).collect();
+        if 2 * seen.len() <= asked.count() {
+            return None;
         }
+        let own = |label: &LabelSummary| dataset.images[label.image].objects[label.object].bbox_in_image;
+        Some(Self {
+            score: median_of(seen.iter().map(|(_, sight)| sight.score)),
+            distance: median_of(seen.iter().map(|(label, sight)| 1.0 - own(label).iou(sight.bbox))).max(LEAST_DISTANCE),
+        })
     }
 
-    /// How loose a label's box looks after all, of how it looked while the network learned.
+    /// How loose a label's box looks after all, given how it looked while the network learned.
     pub fn loose(&self, while_learning: f32, own: Bbox, sight: &Sight) -> f32 {
         let distance = ((1.0 - own.iou(sight.bbox)) / self.distance).min(MOST_DISTANCE);
         let there = (sight.score / self.score).min(1.0);

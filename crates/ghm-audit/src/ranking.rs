@@ -75,6 +75,7 @@ pub fn rank(summary: &Summary, suspicions: &Suspicions, dataset: &Dataset, least
 fn of_label(label: &LabelSummary, suspicion: &Suspicion, dataset: &Dataset) -> Suspect {
     let image = &dataset.images[label.image];
     let object = &image.objects[label.object];
+    let seen_box = label.seen_box(object.bbox_in_image);
     let name = |class: usize| dataset.categories[class].name.clone();
     let (kind, value) = most(suspicion);
     let (own, other, seen) = (label.own, label.other.1, name(label.other.0));
@@ -82,7 +83,7 @@ fn of_label(label: &LabelSummary, suspicion: &Suspicion, dataset: &Dataset) -> S
     let reason = match kind {
         Kind::WrongClass => format!("seen as `{seen}` with a mean score of {other:.2}, as `{class}` with {own:.2}"),
         Kind::LooseBox => {
-            let iou = label.seen_box().iou(object.bbox_in_image);
+            let iou = seen_box.iou(object.bbox_in_image);
             format!("the box that is seen has an IoU of {iou:.2} with the label")
         }
         Kind::SpuriousBox => format!("little is seen of any object: mean score {:.2}", own.max(other)),
@@ -100,7 +101,7 @@ fn of_label(label: &LabelSummary, suspicion: &Suspicion, dataset: &Dataset) -> S
         bbox: object.bbox_in_image.corners(),
         suggested_class: (kind == Kind::WrongClass).then_some(seen),
         class_certainty: (kind == Kind::WrongClass).then(|| certainty_of_other(label)),
-        suggested_bbox: (kind == Kind::LooseBox).then(|| label.seen_box().corners()),
+        suggested_bbox: (kind == Kind::LooseBox).then(|| seen_box.corners()),
         duplicate_of: (kind == Kind::Duplicate).then(|| image.objects[suspicion.duplicate.1].annotation_id),
         class,
         reason,

@@ -97,6 +97,9 @@ pub struct Seen {
     pub bbox: Bbox,
 }
 
+/// One less the IoU of a label with the box that is seen, from which on that is another box.
+pub(crate) const MOVED: f32 = 0.15;
+
 /// From this IoU with a label on, what was seen is that label's object.
 const SAME: f32 = 0.3;
 
@@ -130,9 +133,10 @@ impl LabelSummary {
         }
     }
 
-    /// The box that its object has as far as is known: as the trained network sees it, or else as it was seen before.
-    pub fn seen_box(&self) -> Bbox {
-        self.sight.filter(|sight| sight.score > 0.0).map_or(self.bbox, |sight| sight.bbox)
+    /// The box that its object has as far as is known, of a label with this box: as the trained network sees it, unless that has
+    /// learned the label by heart, and else as it was seen while it learned.
+    pub fn seen_box(&self, own: Bbox) -> Bbox {
+        self.sight.filter(|sight| 1.0 - own.iou(sight.bbox) >= MOVED).map_or(self.bbox, |sight| sight.bbox)
     }
 
     /// How surely any object was seen there, after all.

@@ -18,11 +18,15 @@
 //! | the class of a wrong class | share of the suggested class in the sum of scores of all other classes that were seen | 0.68 | 0.08 |
 //! | the class of a missing box | the same of all classes | 0.36 | 0.06 |
 //!
-//! Where the trained network was asked, with its score `t` of what is about the label, the IoU `i` of that with the label, and the medians `T` and `D` of `t` and `1 - i`,
-//! the odds of a loose box are those of the table times `exp(2.5 min(1, t / T) min(3, (1 - i) / D) - 3)`, `D` being at least 0.05: a typical label's hardly change.
+//! The suspicion, and for the last two the certainty of the class, is `1 / (1 + exp(-(x - even) / width))`. That of a loose box is
+//! multiplied by `(1 - j) / 0.15` where the label's IoU `j` with the mean of the boxes that are seen is above 0.85.
 //!
-//! The suspicion, and for the last two the certainty of the class, is `1 / (1 + exp(-(x - even) / width))`, for a loose box times 1 minus that of a duplicate,
-//! and times `(1 - j) / 0.15` where the label's IoU `j` with the mean of the boxes that are seen is above 0.85. The squares weigh the
+//! Where the trained network was asked, and sees something of more than half of the labels, the odds of a loose box are then multiplied by
+//! `exp(2.5 min(1, q / Q) min(3, d / D) - 3)`: of the detection about the label `q` is the score and `d` one less its IoU with the label,
+//! `Q` and `D` are their medians, `D` at least 0.05. Before that the log odds are clamped to 7 to either side. A label whose detection is
+//! typical has 0.6 times its odds afterwards, one that fits exactly 0.05 times.
+//!
+//! Last, the suspicion of a loose box is multiplied by 1 minus that of a duplicate. The squares weigh the
 //! epochs in which the network saw another class more than those in which it has learned the wrong one by heart; no single epoch is
 //! enough.
 //! Even odds and widths are about those at which half of the labels were wrong, and how fast that grew, on synthetic scenes and on
@@ -35,7 +39,7 @@ use ghm_data::Dataset;
 use serde::{Deserialize, Serialize};
 
 use crate::afterwards::Typical;
-use crate::summary::{LabelSummary, Look, Origin, Seen, Summary};
+use crate::summary::{LabelSummary, Look, MOVED, Origin, Seen, Summary};
 use crate::usual::{Alike, Usual, alike, usual};
 
 /// IoU at which a box is as loose as can be told: below it no anchor of the label sees its object any more.
@@ -82,9 +86,6 @@ pub enum Kind {
     Duplicate,
 }
 
-/// One less the IoU of a label with the box that is seen, from which on that is another box.
-const MOVED: f32 = 0.15;
-
 /// How much a label looks like each kind of mistake.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Suspicion {
@@ -116,7 +117,11 @@ pub fn suspicions(summary: &Summary, dataset: &Dataset) -> Suspicions {
     let typical = Typical::of(summary, dataset);
     let of_label = |((label, duplicate), alike): ((&LabelSummary, (f32, usize)), &Alike)| {
         let own = dataset.images[label.image].objects[label.object].bbox_in_image;
-        of_label(label, Neighbours { own, duplicate, alike: *alike, usual: &usual, typical: &typical }, summary.origin)
+        of_label(
+            label,
+            Neighbours { own, duplicate, alike: *alike, usual: &usual, typical: typical.as_ref() },
+            summary.origin,
+        )
     };
     let missing = match summary.origin {
         Origin::Learning => MISSING_LEARNING,
@@ -149,7 +154,7 @@ struct Neighbours<'a> {
     duplicate: (f32, usize),
     alike: Alike,
     usual: &'a BTreeMap<u32, Usual>,
-    typical: &'a Typical,
+    typical: Option<&'a Typical>,
 }
 
 fn of_label(
@@ -175,15 +180,19 @@ fn of_label(
     // A second label is no better for a better box.
     let single = 1.0 - duplicate.0;
     let loose_box = moved * loose_box;
+    let loose_box = match label.sight.zip(typical) {
+        Some((sight, typical)) => single * typical.loose(loose_box, own, &sight),
+        None => single * loose_box,
+    };
     // Anchors that answer for a loose box see little of its object. A detection is about a label or it is not.
     let there = match origin {
-        Origin::Learning => 1.0 - single * loose_box,
+        Origin::Learning => 1.0 - loose_box,
         Origin::Detections => 1.0,
     };
     let looks = label.looks.len() as f32;
     Suspicion {
         wrong_class: WRONG_CLASS.of(0.5 * f32::ln((sum.square_ratio / looks).max(f32::MIN_POSITIVE))),
-        loose_box: single * label.sight.map_or(loose_box, |sight| typical.loose(loose_box, own, &sight)),
+        loose_box,
         spurious_box: SPURIOUS_BOX.of(there * sum.absence / looks),
         duplicate,
     }

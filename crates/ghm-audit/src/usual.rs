@@ -134,7 +134,7 @@ fn positive(value: f32) -> f32 {
 }
 
 /// The lower median; 0 of nothing.
-fn median_of(values: impl IntoIterator<Item = f32>) -> f32 {
+pub(crate) fn median_of(values: impl IntoIterator<Item = f32>) -> f32 {
     quantile(&mut values.into_iter().collect::<Vec<_>>(), 0.5)
 }
 

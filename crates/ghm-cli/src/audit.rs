@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use ghm_audit::{Shown, Summary, by_picture, from_detections, from_networks, rank, read_evidence, suspicions};
+use ghm_audit::{Summary, by_picture, from_detections, from_networks, rank, read_evidence, suspicions};
 use ghm_data::Dataset;
 use ghm_eval::{Detection, read_detections};
 use ghm_train::{Checkpoint, Predictor, RunDirectory, replace_file};
@@ -47,6 +47,7 @@ pub fn run(arguments: &AuditArguments) -> Result<ExitCode> {
     if !(0.0..1.0).contains(&arguments.least) {
         bail!("--least {}: 0 or more, below 1", arguments.least);
     }
+    arguments.out.as_deref().map(expect_free).transpose()?;
     let subject = match (&arguments.annotations, &arguments.detections) {
         (Some(annotations), Some(detections)) => Some(of_files(annotations, detections)?),
         _ => of_run(arguments)?,
@@ -101,8 +102,11 @@ fn of_run(arguments: &AuditArguments) -> Result<Option<Subject>> {
         },
         None => {
             let observed = observed(&directory, &dataset)?;
-            match asked(&directory, &dataset, arguments)? {
-                Some(shown) => observed.with_sights(&shown, &dataset),
+            match trained(&directory, &dataset, arguments)? {
+                Some(predictor) => match folds::look(&predictor, &dataset)? {
+                    Some(shown) => observed.with_sights(&shown, &dataset),
+                    None => return Ok(None),
+                },
                 None => observed,
             }
         }
@@ -113,17 +117,19 @@ fn of_run(arguments: &AuditArguments) -> Result<Option<Subject>> {
     Ok(Some(Subject { summary, dataset, out, data, split, of }))
 }
 
-/// What the trained network sees in the training pictures; `None` where the run keeps none.
-fn asked(
-    directory: &RunDirectory,
-    dataset: &Arc<Dataset>,
-    arguments: &AuditArguments,
-) -> Result<Option<Shown<'static>>> {
-    if !["best", "last"].iter().any(|name| Checkpoint::exists(&directory.checkpoint_path(name))) {
-        eprintln!("warning: the run keeps no network; boxes go by what was seen while it learned");
+/// The trained network, which is to look at what it learned; `None` where it is not to, or cannot be had: the evidence is enough.
+fn trained(directory: &RunDirectory, dataset: &Dataset, arguments: &AuditArguments) -> Result<Option<Predictor>> {
+    if arguments.evidence_only {
         return Ok(None);
     }
-    Ok(Some(folds::look(&Predictor::open(directory, &device(&arguments.device)?)?, dataset)?))
+    let device = device(&arguments.device)?;
+    let reason = match Predictor::open(directory, &device) {
+        Ok(predictor) if predictor.categories() == dataset.categories => return Ok(Some(predictor)),
+        Ok(_) => "its classes are others".to_owned(),
+        Err(error) => format!("{:#}", anyhow::Error::from(error)),
+    };
+    eprintln!("warning: the trained network is not asked, boxes go by the evidence alone: {reason}");
+    Ok(None)
 }
 
 /// What a run observed of the labels that it was trained on.

@@ -36,7 +36,7 @@ pub fn run(arguments: &DemoArguments) -> Result<ExitCode> {
     // A GPU gathers no evidence unless told.
     if directory.evidence_path().is_file() {
         print("\nLabels of the training pictures that look wrong:")?;
-        audit::run(&AuditArguments::of_run(run.clone()))?;
+        audit::run(&AuditArguments::of_run(run.clone(), &arguments.device))?;
     }
     report::write(&directory);
     eprintln!("labels (left) and boxes found (right): {}", directory.samples_path().display());

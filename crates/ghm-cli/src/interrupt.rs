@@ -23,6 +23,11 @@ pub fn at_end_of_input() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether the flag is raised; where nobody has called [`flag`], Ctrl-C ends the process instead.
+pub fn is_raised() -> bool {
+    RAISED.load(Ordering::SeqCst)
+}
+
 /// The flag that the first Ctrl-C (or termination signal) raises, from the first call on.
 pub fn flag() -> anyhow::Result<&'static AtomicBool> {
     if LISTENING.set(()).is_ok() {

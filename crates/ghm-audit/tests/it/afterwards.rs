@@ -22,6 +22,12 @@ fn learned(dataset: &Dataset) -> Summary {
     summarise(&evidence(dataset, truth, beside), dataset)
 }
 
+/// The box that is suggested for the loose label.
+fn suggested(summary: &Summary, dataset: &Dataset) -> Option<[f32; 4]> {
+    let list = rank(summary, &suspicions(summary, dataset), dataset, 0.2);
+    list.iter().find(|suspect| suspect.annotation_id == Some(7))?.suggested_bbox
+}
+
 fn loose(summary: &Summary, dataset: &Dataset) -> f32 {
     let place = summary.labels.iter().position(|label| (label.image, label.object) == (6, 0)).unwrap();
     suspicions(summary, dataset).labels[place].loose_box
@@ -51,6 +57,9 @@ fn what_the_trained_network_sees_counts_for_and_against() {
     let (there, by_heart) = (after(GOOD), after(label));
     // It has learned the label by heart: that alone acquits nothing.
     assert!(there > by_heart && before > by_heart && by_heart > 0.5, "{there} {before} {by_heart}");
+    // And its own box is not what is suggested for it.
+    let learned_label = learned(&dataset).with_sights(&shown(label), &dataset);
+    assert_eq!(suggested(&learned_label, &dataset), suggested(&learned(&dataset), &dataset));
 
     // A label that looked good is a little less so.
     let good = self::dataset();
@@ -75,6 +84,16 @@ fn a_detection_is_about_the_label_that_it_is_nearest_to() {
     let [first, second] = sight([60.0, 20.0, 120.0, 80.0]);
     assert_eq!((first.score, first.bbox.corners()), (0.0, GOOD));
     assert!((second.score - 0.8).abs() < 1e-6 && second.bbox.corners() == [60.0, 20.0, 120.0, 80.0], "{second:?}");
+}
+
+#[test]
+fn a_network_that_sees_too_little_says_nothing() {
+    let dataset = ruined();
+    let mut blind = shown(GOOD);
+    blind.detections.to_mut().truncate(15);
+    // 17 labels of 32 have nothing about them.
+    let asked = learned(&dataset).with_sights(&blind, &dataset);
+    assert_eq!(loose(&asked, &dataset), loose(&learned(&dataset), &dataset));
 }
 
 #[test]

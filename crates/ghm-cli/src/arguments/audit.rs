@@ -32,6 +32,10 @@ pub struct AuditArguments {
     /// Where the trained network looks, and folds are trained: cpu, cuda, cuda:N or wgpu
     #[arg(long, default_value = "cpu")]
     pub device: String,
+    /// Go by what the run wrote down alone: the trained network is not asked about its training pictures, which takes as long as
+    /// predicting in them, and boxes are suggested less well
+    #[arg(long, conflicts_with_all = ["annotations", "folds"])]
+    pub evidence_only: bool,
     /// Where the list goes; never overwritten [default: RUN/audit, without a run audit, or the next free number of it]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -51,15 +55,16 @@ const LEAST: f32 = 0.2;
 const PAGE: usize = 2000;
 
 impl AuditArguments {
-    /// Of a run, all else as it is unless told.
-    pub fn of_run(run: PathBuf) -> Self {
+    /// Of a run, on a device, all else as it is unless told.
+    pub fn of_run(run: PathBuf, device: &str) -> Self {
         Self {
             verb: None,
             run: Some(run),
             annotations: None,
             detections: None,
             folds: None,
-            device: "cpu".into(),
+            device: device.into(),
+            evidence_only: false,
             out: None,
             least: LEAST,
             page: PAGE,

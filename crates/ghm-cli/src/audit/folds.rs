@@ -1,7 +1,8 @@
 //! What networks see in training pictures that they were not trained on.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
@@ -51,18 +52,18 @@ fn of_fold(fold: Fold, root: PathBuf, device: &Device) -> Result<Option<Shown<'s
     if let Ended::Stopped { .. } = train(session, &directory)? {
         return Ok(None);
     }
-    let shown = look(&Predictor::open(&directory, device)?, &fold.held_out)?;
-    Ok((!interrupt::flag()?.load(Ordering::SeqCst)).then_some(shown))
+    look(&Predictor::open(&directory, device)?, &fold.held_out)
 }
 
-/// What a network sees in the pictures of a data set; those that cannot be read are told of and left out.
-pub fn look(predictor: &Predictor, dataset: &std::sync::Arc<Dataset>) -> Result<Shown<'static>> {
+/// What a network sees in the pictures of a data set; those that cannot be read are told of and left out. `None` where it is stopped.
+pub fn look(predictor: &Predictor, dataset: &Arc<Dataset>) -> Result<Option<Shown<'static>>> {
     let predictions = predictor.run(dataset, |done, total| say(&format!("looking at picture {done} of {total}")))?;
     say("");
     for picture in &predictions.skipped {
         eprintln!("warning: left out, picture {}: {}", picture.image_id, picture.reason);
     }
-    let skipped = |id: &u64| predictions.skipped.iter().any(|picture| picture.image_id == *id);
-    let image_ids = dataset.images.iter().map(|image| image.id).filter(|id| !skipped(id)).collect();
-    Ok(Shown { image_ids, detections: predictions.detections.into() })
+    let skipped: HashSet<u64> = predictions.skipped.iter().map(|picture| picture.image_id).collect();
+    let image_ids = dataset.images.iter().map(|image| image.id).filter(|id| !skipped.contains(id)).collect();
+    let shown = Shown { image_ids, detections: predictions.detections.into() };
+    Ok((!interrupt::is_raised()).then_some(shown))
 }

@@ -1,5 +1,6 @@
 //! `ghm bench audit`: how well wrong labels are found, where it is known which are wrong.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,16 +8,18 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use ghm_audit::rival::{ObjectLab, Scores};
 use ghm_audit::{Kind, Shown, Summary, Truth, from_networks, rank, suspicions};
-use ghm_data::{Change, Dataset, NoiseConfig};
+use ghm_data::{Change, Dataset};
 use ghm_train::{Predictor, RunDirectory};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::arguments::BenchAuditArguments;
 use crate::audit::{folds, observed};
 use crate::interrupt::STOPPED;
-use crate::output::{name_of, print};
+use crate::output::print;
 use crate::train::device;
 
+use grid::Made;
 use judgement::{Judgement, Ranking};
 
 mod grid;
@@ -36,16 +39,32 @@ const KINDS: [(Kind, &str); 4] = [
 #[derive(Deserialize)]
 struct Written {
     changes: Vec<Change>,
-    /// What the labels were before, and what was done to them; not known where somebody else has written it.
-    data: Option<PathBuf>,
-    noise: Option<NoiseConfig>,
+    /// What was done to which labels; where somebody else has written it, it may say anything.
+    #[serde(flatten)]
+    made: Value,
+}
+
+/// A run whose labels are known, before anything is asked.
+struct Subject {
+    directory: RunDirectory,
+    dataset: Arc<Dataset>,
+    truth: Truth,
+    made: Made,
 }
 
 /// Runs the verb.
 pub fn run(arguments: &BenchAuditArguments) -> Result<ExitCode> {
+    let mut seen = HashSet::new();
+    if let Some(twice) =
+        arguments.runs.iter().find(|run| !seen.insert(run.canonicalize().unwrap_or_else(|_| (*run).clone())))
+    {
+        bail!("{}: is given twice", twice.display());
+    }
+    // What is wrong with the last one is said before the first is asked.
+    let subjects = arguments.runs.iter().map(|run| subject(run, arguments)).collect::<Result<Vec<_>>>()?;
     let mut judgements = Vec::new();
-    for run in &arguments.runs {
-        let Some(judgement) = judge(run, arguments)? else { return Ok(ExitCode::from(STOPPED)) };
+    for subject in subjects {
+        let Some(judgement) = judge(subject, arguments)? else { return Ok(ExitCode::from(STOPPED)) };
         judgements.push(judgement);
     }
     let groups = grid::by_labels(judgements);
@@ -58,15 +77,19 @@ pub fn run(arguments: &BenchAuditArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `None` where it was stopped.
-fn judge(run: &Path, arguments: &BenchAuditArguments) -> Result<Option<Judgement>> {
+fn subject(run: &Path, arguments: &BenchAuditArguments) -> Result<Subject> {
     let directory = RunDirectory::open(run)?;
     let recipe = directory.read_recipe()?;
     let source = ghm_data::open(&recipe.data.root)?;
     let Some(split) = &recipe.data.train else { bail!("{}: its recipe names no data.train", run.display()) };
     let dataset = Arc::new(source.load(split)?.dataset);
     let written = written(&arguments.truth.clone().unwrap_or_else(|| beside(&recipe.data.root)), &dataset)?;
-    let truth = Truth::new(&written.changes);
+    Ok(Subject { directory, dataset, truth: Truth::new(&written.changes), made: Made::of(&written.made) })
+}
+
+/// `None` where it was stopped.
+fn judge(subject: Subject, arguments: &BenchAuditArguments) -> Result<Option<Judgement>> {
+    let Subject { directory, dataset, truth, made } = subject;
     let observed = observed(&directory, &dataset)?;
     let device = device(&arguments.device)?;
     let held_out = match arguments.folds {
@@ -76,17 +99,27 @@ fn judge(run: &Path, arguments: &BenchAuditArguments) -> Result<Option<Judgement
         },
         None => None,
     };
-    let shown = folds::look(&Predictor::open(&directory, &device)?, &dataset)?;
-    let observed = observed.with_sights(&shown, &dataset);
-    let list = rank(&observed, &suspicions(&observed, &dataset), &dataset, 0.0);
+    let Some(shown) = folds::look(&Predictor::open(&directory, &device)?, &dataset)? else { return Ok(None) };
+    let asked = observed.clone().with_sights(&shown, &dataset);
+    let list = rank(&asked, &suspicions(&asked, &dataset), &dataset, 0.0);
     Ok(Some(Judgement {
-        run: run.to_owned(),
-        made: grid::made(written.data.as_deref().map(name_of), written.noise.as_ref()),
+        run: directory.root().to_owned(),
+        made,
         labels: observed.labels.len(),
         wrong: truth.count(),
-        rankings: rankings(&observed, &shown, held_out.as_ref(), &dataset, &truth),
+        rankings: rankings(&Known { asked, observed, held_out }, &shown, &dataset, &truth),
         list: truth.judge_list(&list),
     }))
+}
+
+/// What is known of the labels.
+struct Known {
+    /// From the run and its trained network.
+    asked: Summary,
+    /// From the run alone.
+    observed: Summary,
+    /// From networks that never saw them.
+    held_out: Option<Summary>,
 }
 
 /// Where `ghm corrupt` left it.
@@ -106,26 +139,21 @@ fn written(path: &Path, dataset: &Dataset) -> Result<Written> {
     Ok(written)
 }
 
-fn rankings(
-    observed: &Summary,
-    shown: &Shown,
-    held_out: Option<&Summary>,
-    dataset: &Dataset,
-    truth: &Truth,
-) -> Vec<Ranking> {
+fn rankings(known: &Known, shown: &Shown, dataset: &Dataset, truth: &Truth) -> Vec<Ranking> {
     let detected = from_networks(std::slice::from_ref(shown), dataset);
     let detections = &shown.detections;
     let ours = |summary: &Summary| Scores::ours(summary, &suspicions(summary, dataset), dataset);
     let mut all: Vec<(&'static str, Scores)> = vec![
-        ("ghm, evidence of the run", ours(observed)),
-        ("ghm, detections", ours(&detected)),
-        ("loss, mean of the run", Scores::by_loss(observed, dataset)),
+        ("ghm", ours(&known.asked)),
+        ("ghm, evidence alone", ours(&known.observed)),
+        ("ghm, detections alone", ours(&detected)),
+        ("loss, mean of the run", Scores::by_loss(&known.observed, dataset)),
         ("score", Scores::by_score(&detected, dataset)),
         ("ObjectLab", ObjectLab::default().scores(detections, dataset)),
         ("ObjectLab, thresholds freed", ObjectLab::freed(&detected).scores(detections, dataset)),
         ("hotcoco's rules", Scores::by_hotcoco(&detected, dataset, HOTCOCO)),
     ];
-    all.extend(held_out.map(|summary| ("ghm, folds", ours(summary))));
+    all.extend(known.held_out.as_ref().map(|summary| ("ghm, folds", ours(summary))));
     let of = |(name, scores): (&'static str, Scores)| Ranking {
         name,
         kinds: KINDS.map(|(kind, name)| (name, truth.judge(kind, &scores, dataset))).into(),

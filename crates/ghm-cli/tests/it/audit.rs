@@ -43,6 +43,26 @@ fn a_run_is_audited_into_a_list_that_no_second_audit_overwrites() {
 }
 
 #[test]
+fn the_trained_network_is_asked_unless_it_is_not_there_or_not_to_be() {
+    let place = Workplace::new();
+    place.done(&["train", "recipe.toml", "model.predict.score=0.005", "--out", "run"]);
+    let audit = |out: &str, more: &[&str]| {
+        let said = place.ghm(&[&["audit", "run", "--least", "0", "--json", "--out", out], more].concat());
+        let list: Value = serde_json::from_str(&text(&said.stdout)).unwrap();
+        (list["list"].clone(), text(&said.stderr))
+    };
+    let (asked, said) = audit("asked", &[]);
+    assert!(!said.contains("not asked"), "{said}");
+    let (alone, said) = audit("alone", &["--evidence-only"]);
+    assert!(asked != alone && !said.contains("not asked"), "{said}");
+    std::fs::rename(place.path("run/checkpoints"), place.path("elsewhere")).unwrap();
+    let (gone, said) = audit("gone", &[]);
+    assert!(gone == alone && said.contains("warning: the trained network is not asked"), "{said}");
+    // What cannot be written to is said before anything is asked.
+    place.refused(&["audit", "none", "--out", "gone"], &["gone: exists"]);
+}
+
+#[test]
 fn detections_are_audited_without_a_run() {
     let place = Workplace::new();
     let path = place.path("data/annotations/val.json");
@@ -257,7 +277,7 @@ fn rankings_are_measured_against_the_truth_of_known_noise() {
     let arguments = ["bench", "audit", "run", "--folds", "2", "--json"];
     let json: Value = serde_json::from_str(&place.done(&arguments)).unwrap();
     let rankings = json["rankings"].as_array().unwrap();
-    assert_eq!((rankings.len(), &rankings[7]["ranking"]), (8, &json!("ghm, folds")));
+    assert_eq!((rankings.len(), &rankings[8]["ranking"]), (9, &json!("ghm, folds")));
     for ranking in rankings {
         assert_eq!(ranking["kinds"].as_array().unwrap().len(), 4, "{ranking}");
         assert!(ranking["mean_average_precision"].as_f64().is_some_and(|ap| (0.0..=1.0).contains(&ap)), "{ranking}");
@@ -293,6 +313,7 @@ fn rankings_are_measured_against_the_truth_of_known_noise() {
     // The truth of the same noise with another seed.
     place.done(&["corrupt", "data", "--mix", "0.2", "--seed", "1", "--out", "other"]);
     place.refused(&["bench", "audit", "run", "--truth", "other/truth.json"], &["other/truth.json", "of other labels"]);
+    place.refused(&["bench", "audit", "run", "./run"], &["./run", "twice"]);
     place.refused(&["bench", "audit", "run", "--truth", "none.json"], &["none.json", "ghm corrupt"]);
     place.refused(&["bench", "audit", "run", "--truth", "recipe.toml"], &["recipe.toml", "ghm corrupt"]);
 }

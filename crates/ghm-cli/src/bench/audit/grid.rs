@@ -1,28 +1,72 @@
 //! Rankings of runs on labels that were made wrong in several ways: one table over all of them.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 use ghm_data::NoiseConfig;
 use ghm_sweep::Spread;
+use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::output::name_of;
 
 use super::judgement::{Judgement, cell, spread, spreads, value_of};
 
-/// What was done to which labels, in words: `cards, mix 20%`, `cards, drop 5%, flip 10%`.
-pub fn made(data: Option<String>, noise: Option<&NoiseConfig>) -> String {
-    let noise = noise.map_or("labels made wrong".to_owned(), |NoiseConfig { drop, flip, shift, spawn, .. }| {
-        let rates = [("drop", drop), ("flip", flip), ("shift", shift), ("spawn", spawn)];
-        if rates.iter().all(|(_, rate)| *rate == drop) {
-            return in_percent("mix", *drop);
-        }
-        let some = rates.iter().filter(|(_, rate)| **rate > 0.0).map(|(name, rate)| in_percent(name, **rate));
-        some.collect::<Vec<_>>().join(", ")
-    });
-    data.into_iter().chain([noise]).collect::<Vec<_>>().join(", ")
+/// What was done to which labels, whatever the seed.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Made {
+    /// The data set that they were in.
+    data: Option<PathBuf>,
+    split: Option<String>,
+    noise: Option<NoiseConfig>,
+}
+
+impl Made {
+    /// As `truth.json` says it; of what nobody can read nothing.
+    pub fn of(truth: &Value) -> Self {
+        let mut made = Self::deserialize(truth).unwrap_or_default();
+        made.noise = made.noise.map(|noise| NoiseConfig { seed: 0, ..noise });
+        made
+    }
+
+    /// `cards, mix 20%`, `cards, drop 5%, flip 10%`.
+    fn in_words(&self, data: impl Fn(&Path) -> String) -> String {
+        let noise = self.noise.as_ref().map_or("labels made wrong".to_owned(), |noise| {
+            let NoiseConfig { drop, flip, shift, spawn, confusion, .. } = noise;
+            let rates = [("drop", drop), ("flip", flip), ("shift", shift), ("spawn", spawn)];
+            let mut words = if rates.iter().all(|(_, rate)| *rate == drop) {
+                in_percent("mix", *drop)
+            } else {
+                let some = rates.iter().filter(|(_, rate)| **rate > 0.0).map(|(name, rate)| in_percent(name, **rate));
+                some.collect::<Vec<_>>().join(", ")
+            };
+            if confusion.is_some() {
+                words += " by confusions";
+            }
+            words
+        });
+        self.data.as_deref().map(data).into_iter().chain([noise]).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// At most two digits after the point.
 fn in_percent(name: &str, rate: f64) -> String {
     format!("{name} {}%", (rate * 1e4).round() / 1e2)
+}
+
+/// What was done to the labels of each group: the data set by its name, or where that would be said of two groups by its path.
+fn names(groups: &[Vec<Judgement>]) -> Vec<String> {
+    let short: Vec<String> = groups.iter().map(|group| group[0].made.in_words(name_of)).collect();
+    let is_said_twice = |words: &String| short.iter().filter(|other| *other == words).count() > 1;
+    let of = |(group, words): (&Vec<Judgement>, &String)| match is_said_twice(words) {
+        true => {
+            let split = group[0].made.split.as_ref().map_or(String::new(), |split| format!(", {split}"));
+            group[0].made.in_words(|path| path.display().to_string()) + &split
+        }
+        false => words.clone(),
+    };
+    groups.iter().zip(&short).map(of).collect()
 }
 
 /// Runs on labels to which the same was done, with whatever seeds, in the order in which they first come.
@@ -39,23 +83,23 @@ pub fn by_labels(judgements: Vec<Judgement>) -> Vec<Vec<Judgement>> {
 
 /// As JSON: of each group what `ghm bench audit` gives of it alone.
 pub fn document(groups: &[Vec<Judgement>]) -> Result<String> {
-    let group = |group: &Vec<Judgement>| {
+    let group = |(group, made): (&Vec<Judgement>, String)| {
         let mut document = value_of(group);
-        document["made"] = json!(group[0].made);
+        document["made"] = json!(made);
         document
     };
-    let groups: Vec<Value> = groups.iter().map(group).collect();
+    let groups: Vec<Value> = groups.iter().zip(names(groups)).map(group).collect();
     Ok(serde_json::to_string_pretty(&json!({ "groups": groups }))?)
 }
 
 /// As two tables in Markdown: average precision of each kind by each ranking, the best in bold; and how much of the list is wrong.
 pub fn text(groups: &[Vec<Judgement>]) -> String {
-    let names: Vec<&str> = groups[0][0].rankings.iter().map(|ranking| ranking.name).collect();
+    let made = names(groups);
     let mut head = vec!["labels", "runs", "kind"];
-    head.extend(&names);
+    head.extend(groups[0][0].rankings.iter().map(|ranking| ranking.name));
     let mut lines = vec![row(&head), rule(head.len())];
-    for group in groups {
-        let (made, runs) = (group[0].made.clone(), group.len().to_string());
+    for (group, made) in groups.iter().zip(&made) {
+        let runs = group.len().to_string();
         let kinds = precisions(group);
         // Of one kind the mean is that kind's.
         let shown = if kinds.len() == 2 { &kinds[..1] } else { &kinds[..] };
@@ -68,10 +112,10 @@ pub fn text(groups: &[Vec<Judgement>]) -> String {
     let head =
         ["labels", "runs", "P@50 of the list", "P@100", "recall within a tenth of the labels", "wrong or missing"];
     lines.extend([String::new(), row(&head), rule(head.len())]);
-    for group in groups {
+    for (group, made) in groups.iter().zip(made) {
         let [.., p50, p100, recall] = spreads(group, |one| &one.list).map(|spread| cell(spread, group));
         let share = spread(group.iter().map(|one| Some(one.wrong as f64 / one.labels as f64)));
-        lines.push(row(&[group[0].made.clone(), group.len().to_string(), p50, p100, recall, cell(share, group)]));
+        lines.push(row(&[made, group.len().to_string(), p50, p100, recall, cell(share, group)]));
     }
     lines.join("\n")
 }
@@ -114,8 +158,12 @@ mod tests {
     use crate::bench::audit::judgement::Ranking;
     use ghm_audit::measure::Judged;
 
-    /// A run of which the first of two wrong labels is found at these places of three.
-    fn judgement(made: &str, found: [bool; 3]) -> Judgement {
+    fn truth(data: &str, noise: Value) -> Made {
+        Made::of(&json!({"data": data, "split": "train", "noise": noise, "of no": "interest"}))
+    }
+
+    /// A run in which the one loose box is found at this of three places.
+    fn judgement(made: Made, found: [bool; 3]) -> Judgement {
         let judged = |found: [bool; 3]| Judged::new((0..).zip(found).map(|(place, wrong)| (-(place as f32), wrong)), 0);
         let ranking = |name, found| Ranking {
             name,
@@ -123,7 +171,7 @@ mod tests {
         };
         Judgement {
             run: "run".into(),
-            made: made.into(),
+            made,
             labels: 3,
             wrong: 1,
             rankings: vec![ranking("ours", found), ranking("other", [false, false, true])],
@@ -133,25 +181,30 @@ mod tests {
 
     #[test]
     fn what_was_done_is_said_in_words() {
-        let noise = |drop, flip| NoiseConfig { drop, flip, ..NoiseConfig::default() };
-        assert_eq!(made(Some("cards".into()), Some(&noise(0.05, 0.125))), "cards, drop 5%, flip 12.5%");
-        assert_eq!(made(None, Some(&NoiseConfig::mixed(0.2, 7))), "mix 20%");
-        assert_eq!(made(None, None), "labels made wrong");
+        let words = |made: Made| made.in_words(name_of);
+        assert_eq!(words(truth("/a/cards", json!({"drop": 0.05, "flip": 0.125}))), "cards, drop 5%, flip 12.5%");
+        assert_eq!(words(Made::of(&json!({"noise": NoiseConfig::mixed(0.2, 7)}))), "mix 20%");
+        let confused = json!({"flip": 0.1, "confusion": {"cat": {"dog": 1.0}}});
+        assert_eq!(words(truth("cards", confused)), "cards, flip 10% by confusions");
+        assert_eq!(words(truth("cards", json!("by hand"))), "labels made wrong");
     }
 
     #[test]
     fn runs_on_the_same_labels_are_one_line_of_what_is_wrong() {
         let first = [true, false, false];
-        let groups =
-            by_labels(vec![judgement("a", first), judgement("b", first), judgement("a", [false, true, false])]);
+        let flips = |data: &str, seed: u64| truth(data, json!({"flip": 0.1, "seed": seed}));
+        let runs =
+            [(flips("/a/data", 0), first), (flips("/b/data", 0), first), (flips("/a/data", 1), [false, true, false])];
+        let groups = by_labels(runs.map(|(made, found)| judgement(made, found)).into());
         assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
         let text = text(&groups);
-        assert!(text.contains("| a | 2 | loose box | **0.750 ± 0.354** | 0.333 ± 0.000 |"), "{text}");
-        assert!(text.contains("| b | 1 | loose box | **1.000** | 0.333 |"), "{text}");
+        let (a, b) = ("/a/data, flip 10%, train", "/b/data, flip 10%, train");
+        assert!(text.contains(&format!("| {a} | 2 | loose box | **0.750 ± 0.354** | 0.333 ± 0.000 |")), "{text}");
+        assert!(text.contains(&format!("| {b} | 1 | loose box | **1.000** | 0.333 |")), "{text}");
         // Nothing is missing, and of one kind there is no mean.
         assert!(!text.contains("missing box") && !text.contains("| mean |"), "{text}");
-        assert!(text.contains("| b | 1 | 0.020 | 0.010 | 0.000 | 0.333 |"), "{text}");
+        assert!(text.contains(&format!("| {b} | 1 | 0.020 | 0.010 | 0.000 | 0.333 |")), "{text}");
         let json: Value = serde_json::from_str(&document(&groups).unwrap()).unwrap();
-        assert_eq!((&json["groups"][1]["made"], &json["groups"][1]["labels"]), (&json!("b"), &json!(3)));
+        assert_eq!((&json["groups"][1]["made"], &json["groups"][1]["labels"]), (&json!(b), &json!(3)));
     }
 }

@@ -7,6 +7,7 @@ use ghm_audit::measure::Judged;
 use ghm_sweep::Spread;
 use serde_json::{Value, json};
 
+use super::grid::Made;
 use crate::table::aligned;
 
 /// Share of the labels that somebody looks through.
@@ -26,8 +27,8 @@ const MEASURES: [(&str, &str); 6] = [
 pub struct Judgement {
     /// The run.
     pub run: PathBuf,
-    /// What was done to which labels, in words.
-    pub made: String,
+    /// What was done to which labels.
+    pub made: Made,
     /// Labels that were ranked.
     pub labels: usize,
     /// Wrong and missing ones, of all kinds.
