@@ -13,7 +13,7 @@
 //! | loose box | `mean of u d / mean of I_75 - I`, with `d = I - i`, 0 to `I - 0.4` | 1.2 | 0.2 |
 //! | the same, of detections | `u d / (I - 0.4)` | 0.35 | 0.06 |
 //! | spurious box | `(1 - l) * mean of 1 - min(1, t / T_s)`, with the suspicion `l` of a loose box, 0 of detections | 0.36 | 0.075 |
-//! | missing box | `mean of s / B`, with its score `s` and the median `B` of labels' best scores | 0.95; 0.7 of detections | 0.15 |
+//! | missing box | `mean of e s / B` over the mean of `e`, with its score `s`, the median `B` of labels' best scores and the epoch's number `e` (1 of detections) | 0.95; 0.7 of detections | 0.15 |
 //! | duplicate | IoU of two labels of one class, for the less sure one | 0.75 | 0.05 |
 //! | the class of a wrong class | share of the suggested class in the sum of scores of all other classes that were seen | 0.68 | 0.08 |
 //! | the class of a missing box | the same of all classes | 0.36 | 0.06 |
@@ -127,9 +127,16 @@ pub fn suspicions(summary: &Summary, dataset: &Dataset) -> Suspicions {
         Origin::Learning => MISSING_LEARNING,
         Origin::Detections => MISSING_DETECTED,
     };
+    // What is background to the network at first may be an object later; what it sees as one at first may be anything.
+    let weight = |epoch: u32| match summary.origin {
+        Origin::Learning => epoch as f32,
+        Origin::Detections => 1.0,
+    };
+    let mean_weight = usual.keys().map(|epoch| weight(*epoch)).sum::<f32>() / usual.len().max(1) as f32;
     let of_seen = |seen: &Seen| {
-        let share = |(epoch, score): &(u32, f32)| usual.get(epoch).map(|usual| score / usual.best);
-        missing.of(seen.scores.iter().filter_map(share).sum::<f32>() / seen.looks.max(1) as f32)
+        let share = |(epoch, score): &(u32, f32)| usual.get(epoch).map(|usual| weight(*epoch) * score / usual.best);
+        let all = seen.looks.max(1) as f32 * mean_weight.max(f32::MIN_POSITIVE);
+        missing.of(seen.scores.iter().filter_map(share).sum::<f32>() / all)
     };
     Suspicions {
         labels: summary.labels.iter().zip(duplicates).zip(&alike).map(of_label).collect(),

@@ -190,3 +190,22 @@ impl Progress<'_> {
         format!("{} of {}: {names}seed {}: {said}; {minutes:.0} min left", self.done, self.left, run.seed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_run_of_every_sweep_of_the_project_has_a_recipe() {
+        let sweeps = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sweeps");
+        let paths: Vec<_> = std::fs::read_dir(sweeps).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(!paths.is_empty());
+        for path in paths {
+            let (sweep, text) = read(&path).unwrap();
+            for run in sweep.runs() {
+                let resolved = recipe::clean(&run, &sweep, &text, &Places::new("/sweep".into()));
+                assert!(resolved.is_ok(), "{}, {}: {:#}", path.display(), run.slug, resolved.unwrap_err());
+            }
+        }
+    }
+}
