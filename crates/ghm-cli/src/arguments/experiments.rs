@@ -23,8 +23,8 @@ pub struct SweepArguments {
     /// Run those again that failed
     #[arg(long)]
     pub again: bool,
-    /// The sweep.json of another folder: runs that were finished there by the same settings are not run again; may be given
-    /// several times
+    /// The sweep.json of another folder, of whatever sweep: runs that were finished there by the same settings are not run again;
+    /// may be given several times
     #[arg(long, value_name = "FILE")]
     pub known: Vec<PathBuf>,
 }

@@ -56,7 +56,8 @@ impl Known {
         Ok(Self { file: file.to_owned(), runs: elsewhere.runs })
     }
 
-    /// What is known of a run of a sweep, whose recipe on data without noise is given, if it has one that can be.
+    /// What is known of a run of a sweep, whose recipe on data without noise is given, if it has one that can be. Of the same settings
+    /// it is the same run, whatever the other sweep calls its values.
     pub fn find(&self, run: &Run, clean: Option<&Recipe>, (sweep, places): (&Sweep, &Places)) -> Result<Found> {
         let names = sweep.names(&run.cell);
         let is_it = |known: &&KnownRun| {
@@ -65,11 +66,15 @@ impl Known {
             };
             known.seed == run.seed && sweep.axes.iter().zip(&names).all(has) && known.values.len() == names.len()
         };
-        let of_now = || clean.map(|clean| recipe::settings(run, clean, places)).transpose();
+        let of_now = clean.map(|clean| recipe::settings(run, clean, places)).transpose()?;
+        let is_same = |outcome: &&Outcome| match outcome {
+            Outcome::Finished { settings, .. } => Some(settings) == of_now.as_ref(),
+            Outcome::Failed { .. } => false,
+        };
+        if let Some(outcome) = self.runs.iter().map(|known| &known.outcome).find(is_same) {
+            return Ok(Found::Same(outcome.clone()));
+        }
         Ok(match self.runs.iter().find(is_it).map(|known| &known.outcome) {
-            Some(outcome @ Outcome::Finished { settings, .. }) if of_now()?.as_ref() == Some(settings) => {
-                Found::Same(outcome.clone())
-            }
             Some(Outcome::Finished { .. }) => Found::OtherSettings,
             Some(outcome @ Outcome::Failed { .. }) => Found::Failed(outcome.clone()),
             None => Found::Nothing,

@@ -105,6 +105,12 @@ fn a_sweep_that_is_killed_three_times_ends_with_the_table_of_one_that_was_not() 
     assert!(text(&taken.stderr).contains("8 runs taken over"), "{}", text(&taken.stderr));
     assert_eq!((text(&taken.stdout), lines(&place, "deep/other")), (said.clone(), expected.clone()));
     assert!(!place.path("deep/other/runs").exists());
+    // By their settings they are known, not by what this sweep calls its values.
+    let renamed = SWEEP.replace("mix 20%", "a fifth").replace("name = \"noise\"", "name = \"labels\"");
+    std::fs::write(place.path("renamed.toml"), renamed).unwrap();
+    let taken = place.ghm(&["sweep", "renamed.toml", "--out", "renamed", known[0], known[1]]);
+    assert!(text(&taken.stderr).contains("8 runs taken over"), "{}", text(&taken.stderr));
+    assert!(text(&taken.stdout).contains("| a fifth |"), "{}", text(&taken.stdout));
     let fewer = SWEEP.replace("epochs=2", "epochs=1").replace("seeds = [0, 1]", "seeds = [0]");
     std::fs::write(place.path("fewer.toml"), fewer).unwrap();
     let other = place.ghm(&["sweep", "fewer.toml", "--out", "fewer", known[0], known[1]]);
