@@ -33,7 +33,8 @@ const MOST_ODDS: f32 = 7.0;
 impl Summary {
     /// Adds to each label in the pictures that the trained network was shown the detection that is about it: the one with the most
     /// score times IoU with the box that was seen while the network learned, of those that are near that box and no nearer to another
-    /// label of the picture. The network has to be the one that learned them.
+    /// label of the picture. The network has to be the one that learned them. One that sees nothing of half of the labels or more is not
+    /// heeded: nothing is added.
     pub fn with_sights(mut self, shown: &Shown, dataset: &Dataset) -> Self {
         let mut found = by_image(&shown.detections, dataset);
         let of_image: HashMap<u64, Vec<Found>> =
@@ -41,6 +42,10 @@ impl Summary {
         for label in &mut self.labels {
             let image = &dataset.images[label.image];
             label.sight = of_image.get(&image.id).map(|found| sight(label, &image.objects, found));
+        }
+        let asked = self.labels.iter().filter_map(|label| label.sight);
+        if 2 * asked.clone().filter(|sight| sight.score > 0.0).count() <= asked.count() {
+            self.labels.iter_mut().for_each(|label| label.sight = None);
         }
         self
     }
@@ -66,11 +71,11 @@ pub(crate) struct Typical {
 }
 
 impl Typical {
-    /// `None` where the network sees nothing of half of the labels or more: then it says nothing of any.
+    /// `None` where no network was asked.
     pub fn of(summary: &Summary, dataset: &Dataset) -> Option<Self> {
         let asked = summary.labels.iter().filter_map(|label| Some((label, label.sight?)));
-        let seen: Vec<(&LabelSummary, Sight)> = asked.clone().filter(|(_, sight)| sight.score > 0.0).collect();
-        if 2 * seen.len() <= asked.count() {
+        let seen: Vec<(&LabelSummary, Sight)> = asked.filter(|(_, sight)| sight.score > 0.0).collect();
+        if seen.is_empty() {
             return None;
         }
         let own = |label: &LabelSummary| dataset.images[label.image].objects[label.object].bbox_in_image;

@@ -82,6 +82,7 @@ pub fn from_networks(networks: &[Shown], dataset: &Dataset) -> Summary {
             class_share: found.score / of_classes(found).values().sum::<f32>().max(f32::MIN_POSITIVE),
             score: found.score,
             looks: 1,
+            epochs: shown.map_or(0, |(number, _)| u64::from(*number)),
             scores: shown.iter().map(|(number, _)| (*number, found.score)).collect(),
             bbox: found.bbox,
         });

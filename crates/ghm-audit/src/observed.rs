@@ -64,8 +64,18 @@ struct Gathered<'a> {
     /// The class of each label, by picture and annotation id; and what was said of it.
     class_of: HashMap<(u64, u64), usize>,
     labels: HashMap<(u64, u64), Sums>,
-    /// Of each picture: how often it was looked at, and what was seen beside its labels.
-    pictures: Vec<(usize, Vec<Cluster>)>,
+    pictures: Vec<Picture>,
+}
+
+/// What was said of a picture so far.
+#[derive(Default)]
+struct Picture {
+    /// How often it was looked at.
+    looks: usize,
+    /// The sum of the numbers of the epochs.
+    epochs: u64,
+    /// What was seen beside its labels.
+    clusters: Vec<Cluster>,
 }
 
 /// What was said of a label so far.
@@ -100,7 +110,7 @@ struct Cluster {
 impl<'a> Gathered<'a> {
     fn new(dataset: &'a Dataset) -> Self {
         let index_of_image = dataset.images.iter().enumerate().map(|(index, image)| (image.id, index)).collect();
-        let pictures = dataset.images.iter().map(|_| (0, Vec::new())).collect();
+        let pictures = dataset.images.iter().map(|_| Picture::default()).collect();
         let class_of = dataset.images.iter().flat_map(|image| {
             image.objects.iter().map(|object| ((image.id, object.annotation_id), object.class_index))
         });
@@ -115,8 +125,9 @@ impl<'a> Gathered<'a> {
             let class = self.class_of.get(&id).copied();
             self.labels.entry(id).or_default().add(label, class, said.epoch);
         }
-        let (looks, clusters) = &mut self.pictures[image];
+        let Picture { looks, epochs, clusters } = &mut self.pictures[image];
         *looks += 1;
+        *epochs += said.epoch as u64;
         for seen in said.background.iter().filter(|seen| seen.class < classes) {
             let bbox = Bbox::from_corners(seen.bbox);
             match clusters.iter_mut().find(|cluster| Bbox::from_corners(cluster.leader.bbox).iou(bbox) >= ONE) {
@@ -134,8 +145,8 @@ impl<'a> Gathered<'a> {
                 labels.push(summary_of(sums, (image, object), label.class_index, label.bbox_in_image));
             }
         }
-        let seen = |(image, (looks, clusters)): (usize, (usize, Vec<Cluster>))| {
-            clusters.into_iter().map(move |cluster| cluster.seen(image, looks))
+        let seen = |(image, Picture { looks, epochs, clusters }): (usize, Picture)| {
+            clusters.into_iter().map(move |cluster| cluster.seen(image, looks, epochs))
         };
         let unlabelled =
             self.pictures.into_iter().enumerate().flat_map(seen).filter(|seen| !seen.is_labelled(self.dataset));
@@ -215,7 +226,7 @@ impl Cluster {
         }
     }
 
-    fn seen(self, image: usize, looks: usize) -> Seen {
+    fn seen(self, image: usize, looks: usize, epochs: u64) -> Seen {
         let (class, class_share) = leading(&self.classes).unwrap_or((self.leader.class, 0.0));
         Seen {
             image,
@@ -223,6 +234,7 @@ impl Cluster {
             class_share,
             score: self.scores.iter().map(|(_, score)| score).sum::<f32>() / looks.max(1) as f32,
             looks,
+            epochs,
             scores: self.scores,
             bbox: Bbox::from_corners(self.corners.map(|sum| sum / self.weight.max(f32::MIN_POSITIVE))),
         }

@@ -91,6 +91,8 @@ pub struct Seen {
     pub score: f32,
     /// How often its picture was looked at.
     pub looks: usize,
+    /// The sum of the numbers of the epochs in which it was; of detections of that of the network.
+    pub epochs: u64,
     /// The looks in which it was seen, as [`Look::epoch`], and its score.
     pub scores: Vec<(u32, f32)>,
     /// Its box, in pixels of the picture.

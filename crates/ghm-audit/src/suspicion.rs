@@ -13,7 +13,7 @@
 //! | loose box | `mean of u d / mean of I_75 - I`, with `d = I - i`, 0 to `I - 0.4` | 1.2 | 0.2 |
 //! | the same, of detections | `u d / (I - 0.4)` | 0.35 | 0.06 |
 //! | spurious box | `(1 - l) * mean of 1 - min(1, t / T_s)`, with the suspicion `l` of a loose box, 0 of detections | 0.36 | 0.075 |
-//! | missing box | `mean of e s / B` over the mean of `e`, with its score `s`, the median `B` of labels' best scores and the epoch's number `e` (1 of detections) | 0.95; 0.7 of detections | 0.15 |
+//! | missing box | `mean of e s / B` over the mean of `e`, of the epochs in which its picture was looked at, with its score `s`, the median `B` of labels' best scores and the epoch's number `e` (1 of detections) | 0.95; 0.7 of detections | 0.15 |
 //! | duplicate | IoU of two labels of one class, for the less sure one | 0.75 | 0.05 |
 //! | the class of a wrong class | share of the suggested class in the sum of scores of all other classes that were seen | 0.68 | 0.08 |
 //! | the class of a missing box | the same of all classes | 0.36 | 0.06 |
@@ -24,7 +24,7 @@
 //! Where the trained network was asked, and sees something of more than half of the labels, the odds of a loose box are then multiplied by
 //! `exp(2.5 min(1, q / Q) min(3, d / D) - 3)`: of the detection about the label `q` is the score and `d` one less its IoU with the label,
 //! `Q` and `D` are their medians, `D` at least 0.05. Before that the log odds are clamped to 7 to either side. A label whose detection is
-//! typical has 0.6 times its odds afterwards, one that fits exactly 0.05 times.
+//! typical has 0.6 times its odds afterwards, one that fits exactly, or that there is no detection about, 0.05 times.
 //!
 //! Last, the suspicion of a loose box is multiplied by 1 minus that of a duplicate. The squares weigh the
 //! epochs in which the network saw another class more than those in which it has learned the wrong one by heart; no single epoch is
@@ -128,15 +128,13 @@ pub fn suspicions(summary: &Summary, dataset: &Dataset) -> Suspicions {
         Origin::Detections => MISSING_DETECTED,
     };
     // What is background to the network at first may be an object later; what it sees as one at first may be anything.
-    let weight = |epoch: u32| match summary.origin {
-        Origin::Learning => epoch as f32,
-        Origin::Detections => 1.0,
-    };
-    let mean_weight = usual.keys().map(|epoch| weight(*epoch)).sum::<f32>() / usual.len().max(1) as f32;
     let of_seen = |seen: &Seen| {
+        let (weight, all): (fn(u32) -> f32, f32) = match summary.origin {
+            Origin::Learning => (|epoch| epoch as f32, seen.epochs as f32),
+            Origin::Detections => (|_| 1.0, seen.looks as f32),
+        };
         let share = |(epoch, score): &(u32, f32)| usual.get(epoch).map(|usual| weight(*epoch) * score / usual.best);
-        let all = seen.looks.max(1) as f32 * mean_weight.max(f32::MIN_POSITIVE);
-        missing.of(seen.scores.iter().filter_map(share).sum::<f32>() / all)
+        missing.of(seen.scores.iter().filter_map(share).sum::<f32>() / all.max(1.0))
     };
     Suspicions {
         labels: summary.labels.iter().zip(duplicates).zip(&alike).map(of_label).collect(),

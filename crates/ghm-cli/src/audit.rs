@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use ghm_audit::{Summary, by_picture, from_detections, from_networks, rank, read_evidence, suspicions};
+use ghm_audit::{Shown, Summary, by_picture, from_detections, from_networks, rank, read_evidence, suspicions};
 use ghm_data::Dataset;
 use ghm_eval::{Detection, read_detections};
 use ghm_train::{Checkpoint, Predictor, RunDirectory, replace_file};
@@ -101,10 +101,11 @@ fn of_run(arguments: &AuditArguments) -> Result<Option<Subject>> {
             None => return Ok(None),
         },
         None => {
+            expect_observed(&directory, &dataset)?;
             let observed = observed(&directory, &dataset)?;
             match trained(&directory, &dataset, arguments)? {
                 Some(predictor) => match folds::look(&predictor, &dataset)? {
-                    Some(shown) => observed.with_sights(&shown, &dataset),
+                    Some(shown) => asked(observed, &shown, &dataset),
                     None => return Ok(None),
                 },
                 None => observed,
@@ -132,15 +133,31 @@ fn trained(directory: &RunDirectory, dataset: &Dataset, arguments: &AuditArgumen
     Ok(None)
 }
 
+/// A summary with what the trained network sees besides.
+fn asked(observed: Summary, shown: &Shown, dataset: &Dataset) -> Summary {
+    let asked = observed.with_sights(shown, dataset);
+    if asked.labels.iter().all(|label| label.sight.is_none()) {
+        eprintln!(
+            "warning: the trained network sees nothing of half of the labels, boxes go by the evidence alone; a lower model.predict.score \
+             or a longer training helps"
+        );
+    }
+    asked
+}
+
 /// What a run observed of the labels that it was trained on.
 pub fn observed(directory: &RunDirectory, dataset: &Dataset) -> Result<Summary> {
-    expect_same(directory, dataset)?;
     warn_of_weakness(directory);
+    Ok(read_evidence(&directory.evidence_path(), dataset)?)
+}
+
+/// Refuses a run that has observed nothing, and labels that are not those of the run.
+pub fn expect_observed(directory: &RunDirectory, dataset: &Dataset) -> Result<()> {
     let evidence = directory.evidence_path();
     if !evidence.is_file() {
         bail!("{}: is not there; train with audit.evidence=true, or give --folds", evidence.display());
     }
-    Ok(read_evidence(&evidence, dataset)?)
+    expect_same(directory, dataset)
 }
 
 /// Refuses a data set with other classes than the run's; one whose labels have changed is told of.

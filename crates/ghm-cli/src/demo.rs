@@ -36,7 +36,10 @@ pub fn run(arguments: &DemoArguments) -> Result<ExitCode> {
     // A GPU gathers no evidence unless told.
     if directory.evidence_path().is_file() {
         print("\nLabels of the training pictures that look wrong:")?;
-        audit::run(&AuditArguments::of_run(run.clone(), &arguments.device))?;
+        let audited = audit::run(&AuditArguments::of_run(run.clone(), &arguments.device))?;
+        if audited != ExitCode::SUCCESS {
+            return Ok(audited);
+        }
     }
     report::write(&directory);
     eprintln!("labels (left) and boxes found (right): {}", directory.samples_path().display());

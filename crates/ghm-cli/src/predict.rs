@@ -1,6 +1,7 @@
 //! `ghm predict`.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -151,6 +152,11 @@ fn find_and_draw<'a>(
                         failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                     }
                 });
+            }
+            // A disk that is full stays so.
+            match *failure.lock().unwrap_or_else(PoisonError::into_inner) {
+                Some(_) => ControlFlow::Break(()),
+                None => ControlFlow::Continue(()),
             }
         })
     })?;

@@ -1,5 +1,6 @@
 //! A network on pictures: boxes in their own pixels.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -143,14 +144,18 @@ impl Predictor {
         dataset: &Arc<Dataset>,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Predictions, TrainError> {
-        self.run_telling(dataset, |found| progress(found.done, found.total))
+        self.run_telling(dataset, |found| {
+            progress(found.done, found.total);
+            ControlFlow::Continue(())
+        })
     }
 
-    /// The same; `tell` learns what was found in every batch, while the next ones are being read.
+    /// The same; `tell` learns what was found in every batch, while the next ones are being read, and may end it: then what was found
+    /// so far is returned.
     pub fn run_telling(
         &self,
         dataset: &Arc<Dataset>,
-        mut tell: impl FnMut(BatchFound),
+        mut tell: impl FnMut(BatchFound) -> ControlFlow<()>,
     ) -> Result<Predictions, TrainError> {
         let mut predictions = Predictions::default();
         self.each_batch(dataset, |batch, done, total| {
@@ -161,8 +166,7 @@ impl Predictor {
             }
             let image_indices: Vec<usize> = batch.samples.iter().map(|sample| sample.image_index).collect();
             let detections = &predictions.detections[first..];
-            tell(BatchFound { done, total, image_indices: &image_indices, detections });
-            Ok(())
+            Ok(tell(BatchFound { done, total, image_indices: &image_indices, detections }))
         })?;
         Ok(predictions)
     }
@@ -177,12 +181,13 @@ impl Predictor {
         self.each_batch(dataset, |batch, done, total| {
             skipped.append(&mut batch.skipped);
             if batch.samples.is_empty() {
-                return Ok(());
+                return Ok(ControlFlow::Continue(()));
             }
             let output = self.network.forward(self.input.tensor(batch));
             let truths: Vec<ImageTruth> = batch.samples.iter().map(truth).collect();
             let targets = assign(&self.recipe.model, &output.maps, &truths);
-            tell(BatchExamples { done, total, logits: joined(output.logits), deltas: joined(output.deltas), targets })
+            tell(BatchExamples { done, total, logits: joined(output.logits), deltas: joined(output.deltas), targets })?;
+            Ok(ControlFlow::Continue(()))
         })?;
         Ok(skipped)
     }
@@ -191,7 +196,7 @@ impl Predictor {
     fn each_batch(
         &self,
         dataset: &Arc<Dataset>,
-        mut each: impl FnMut(&mut Batch, usize, usize) -> Result<(), TrainError>,
+        mut each: impl FnMut(&mut Batch, usize, usize) -> Result<ControlFlow<()>, TrainError>,
     ) -> Result<(), TrainError> {
         let total = dataset.images.len();
         let order = Order {
@@ -206,7 +211,9 @@ impl Predictor {
         let mut done = 0;
         for mut batch in loader.epoch(0, 0) {
             done += batch.samples.len() + batch.skipped.len();
-            each(&mut batch, done, total)?;
+            if each(&mut batch, done, total)?.is_break() {
+                break;
+            }
             loader.recycle(batch);
         }
         Ok(())

@@ -94,6 +94,7 @@ fn a_network_that_sees_too_little_says_nothing() {
     // 17 labels of 32 have nothing about them.
     let asked = learned(&dataset).with_sights(&blind, &dataset);
     assert_eq!(loose(&asked, &dataset), loose(&learned(&dataset), &dataset));
+    assert_eq!(suggested(&asked, &dataset), suggested(&learned(&dataset), &dataset));
 }
 
 #[test]

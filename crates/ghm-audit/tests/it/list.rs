@@ -301,3 +301,17 @@ fn what_is_seen_late_looks_more_like_an_object_than_what_is_seen_early() {
     // Of weights 1 to 6 the late ones are 15 of 21.
     assert!(late > 0.1 && early < 0.02, "{late} {early}");
 }
+
+#[test]
+fn an_epoch_in_which_a_picture_was_left_out_changes_nothing() {
+    let dataset = dataset();
+    let seen = |id: u64, epoch: usize| match id {
+        16..=18 => vec![BackgroundEvidence { class: 2, score: 0.8 * epoch as f32 / EPOCHS as f32, bbox: MISSED }],
+        _ => Vec::new(),
+    };
+    let mut said = evidence(&dataset, truth, seen);
+    said.retain(|said| (said.image_id, said.epoch) != (17, 1) && (said.image_id, said.epoch) != (18, EPOCHS));
+    let summary = summarise(&said, &dataset);
+    let missing = suspicions(&summary, &dataset).missing;
+    assert!(missing.len() == 3 && missing.iter().all(|one| (one - missing[0]).abs() < 1e-5), "{missing:?}");
+}

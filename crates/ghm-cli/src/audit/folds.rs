@@ -1,6 +1,7 @@
 //! What networks see in training pictures that they were not trained on.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -57,13 +58,19 @@ fn of_fold(fold: Fold, root: PathBuf, device: &Device) -> Result<Option<Shown<'s
 
 /// What a network sees in the pictures of a data set; those that cannot be read are told of and left out. `None` where it is stopped.
 pub fn look(predictor: &Predictor, dataset: &Arc<Dataset>) -> Result<Option<Shown<'static>>> {
-    let predictions = predictor.run(dataset, |done, total| say(&format!("looking at picture {done} of {total}")))?;
+    let predictions = predictor.run_telling(dataset, |found| {
+        say(&format!("looking at picture {} of {}", found.done, found.total));
+        if interrupt::is_raised() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
     say("");
+    if interrupt::is_raised() {
+        eprintln!("stopped while looking at pictures");
+        return Ok(None);
+    }
     for picture in &predictions.skipped {
         eprintln!("warning: left out, picture {}: {}", picture.image_id, picture.reason);
     }
     let skipped: HashSet<u64> = predictions.skipped.iter().map(|picture| picture.image_id).collect();
     let image_ids = dataset.images.iter().map(|image| image.id).filter(|id| !skipped.contains(id)).collect();
-    let shown = Shown { image_ids, detections: predictions.detections.into() };
-    Ok((!interrupt::is_raised()).then_some(shown))
+    Ok(Some(Shown { image_ids, detections: predictions.detections.into() }))
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
 use ghm_audit::rival::{ObjectLab, Scores};
 use ghm_audit::{Kind, Shown, Summary, Truth, from_networks, rank, suspicions};
 use ghm_data::{Change, Dataset};
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::arguments::BenchAuditArguments;
-use crate::audit::{folds, observed};
+use crate::audit::{expect_observed, folds, observed};
 use crate::interrupt::STOPPED;
 use crate::output::print;
 use crate::train::device;
@@ -60,11 +61,16 @@ pub fn run(arguments: &BenchAuditArguments) -> Result<ExitCode> {
     {
         bail!("{}: is given twice", twice.display());
     }
+    let device = device(&arguments.device)?;
     // What is wrong with the last one is said before the first is asked.
-    let subjects = arguments.runs.iter().map(|run| subject(run, arguments)).collect::<Result<Vec<_>>>()?;
+    let subjects = arguments
+        .runs
+        .iter()
+        .map(|run| subject(run, arguments.truth.as_deref(), &device))
+        .collect::<Result<Vec<_>>>()?;
     let mut judgements = Vec::new();
     for subject in subjects {
-        let Some(judgement) = judge(subject, arguments)? else { return Ok(ExitCode::from(STOPPED)) };
+        let Some(judgement) = judge(subject, arguments.folds, &device)? else { return Ok(ExitCode::from(STOPPED)) };
         judgements.push(judgement);
     }
     let groups = grid::by_labels(judgements);
@@ -77,29 +83,31 @@ pub fn run(arguments: &BenchAuditArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn subject(run: &Path, arguments: &BenchAuditArguments) -> Result<Subject> {
+fn subject(run: &Path, truth: Option<&Path>, device: &Device) -> Result<Subject> {
     let directory = RunDirectory::open(run)?;
     let recipe = directory.read_recipe()?;
     let source = ghm_data::open(&recipe.data.root)?;
     let Some(split) = &recipe.data.train else { bail!("{}: its recipe names no data.train", run.display()) };
     let dataset = Arc::new(source.load(split)?.dataset);
-    let written = written(&arguments.truth.clone().unwrap_or_else(|| beside(&recipe.data.root)), &dataset)?;
-    Ok(Subject { directory, dataset, truth: Truth::new(&written.changes), made: Made::of(&written.made) })
+    expect_observed(&directory, &dataset)?;
+    drop(Predictor::open(&directory, device)?);
+    let written = written(&truth.map_or_else(|| beside(&recipe.data.root), Path::to_owned), &dataset)?;
+    let made = Made::of(&written.made, recipe);
+    Ok(Subject { directory, dataset, truth: Truth::new(&written.changes), made })
 }
 
 /// `None` where it was stopped.
-fn judge(subject: Subject, arguments: &BenchAuditArguments) -> Result<Option<Judgement>> {
+fn judge(subject: Subject, folds: Option<usize>, device: &Device) -> Result<Option<Judgement>> {
     let Subject { directory, dataset, truth, made } = subject;
     let observed = observed(&directory, &dataset)?;
-    let device = device(&arguments.device)?;
-    let held_out = match arguments.folds {
-        Some(count) => match folds::detections(&directory, count, &device)? {
+    let held_out = match folds {
+        Some(count) => match folds::detections(&directory, count, device)? {
             Some(shown) => Some(from_networks(&shown, &dataset)),
             None => return Ok(None),
         },
         None => None,
     };
-    let Some(shown) = folds::look(&Predictor::open(&directory, &device)?, &dataset)? else { return Ok(None) };
+    let Some(shown) = folds::look(&Predictor::open(&directory, device)?, &dataset)? else { return Ok(None) };
     let asked = observed.clone().with_sights(&shown, &dataset);
     let list = rank(&asked, &suspicions(&asked, &dataset), &dataset, 0.0);
     Ok(Some(Judgement {

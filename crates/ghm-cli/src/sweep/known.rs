@@ -112,7 +112,10 @@ impl Known {
         let file = self.file.display();
         eprintln!("{file}: {} taken over", counted(done, "run"));
         if others > 0 {
-            eprintln!("warning: {} of {file} were done by other settings and are run again", counted(others, "run"));
+            eprintln!(
+                "{} of the same values were done by other settings there; they are run here",
+                counted(others, "run")
+            );
         }
         Ok(still_left)
     }

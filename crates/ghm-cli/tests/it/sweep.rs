@@ -116,7 +116,7 @@ fn a_sweep_that_is_killed_three_times_ends_with_the_table_of_one_that_was_not() 
     let other = place.ghm(&["sweep", "fewer.toml", "--out", "fewer", known[0], known[1]]);
     let words = text(&other.stderr);
     assert!(
-        words.contains("0 runs taken over") && words.contains("4 runs of whole/sweep.json were done by other settings"),
+        words.contains("0 runs taken over") && words.contains("4 runs of the same values were done by other settings"),
         "{words}"
     );
     assert_eq!(std::fs::read_dir(place.path("fewer/runs")).unwrap().count(), 4);

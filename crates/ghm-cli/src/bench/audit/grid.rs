@@ -5,29 +5,34 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use ghm_data::NoiseConfig;
 use ghm_sweep::Spread;
-use serde::Deserialize;
+use ghm_train::Recipe;
 use serde_json::{Value, json};
 
 use crate::output::name_of;
 
 use super::judgement::{Judgement, cell, spread, spreads, value_of};
 
-/// What was done to which labels, whatever the seed.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+/// What was done to which labels, and by which recipe they were learned; whatever the seeds.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Made {
     /// The data set that they were in.
     data: Option<PathBuf>,
     split: Option<String>,
     noise: Option<NoiseConfig>,
+    recipe: Recipe,
 }
 
 impl Made {
-    /// As `truth.json` says it; of what nobody can read nothing.
-    pub fn of(truth: &Value) -> Self {
-        let mut made = Self::deserialize(truth).unwrap_or_default();
-        made.noise = made.noise.map(|noise| NoiseConfig { seed: 0, ..noise });
-        made
+    /// As `truth.json` says it; nothing of what nobody can read.
+    pub fn of(truth: &Value, mut recipe: Recipe) -> Self {
+        (recipe.seed, recipe.data.root) = (0, PathBuf::new());
+        let noise: Option<NoiseConfig> = serde_json::from_value(truth["noise"].clone()).ok();
+        Self {
+            data: truth["data"].as_str().map(PathBuf::from),
+            split: truth["split"].as_str().map(str::to_owned),
+            noise: noise.map(|noise| NoiseConfig { seed: 0, ..noise }),
+            recipe,
+        }
     }
 
     /// `cards, mix 20%`, `cards, drop 5%, flip 10%`.
@@ -55,21 +60,24 @@ fn in_percent(name: &str, rate: f64) -> String {
     format!("{name} {}%", (rate * 1e4).round() / 1e2)
 }
 
-/// What was done to the labels of each group: the data set by its name, or where that would be said of two groups by its path.
+/// What was done to the labels of each group: the data set by its name; where that would be said of two groups, by its path and split; and
+/// where they were learned by several recipes, with the name of the group's first run.
 fn names(groups: &[Vec<Judgement>]) -> Vec<String> {
-    let short: Vec<String> = groups.iter().map(|group| group[0].made.in_words(name_of)).collect();
-    let is_said_twice = |words: &String| short.iter().filter(|other| *other == words).count() > 1;
-    let of = |(group, words): (&Vec<Judgement>, &String)| match is_said_twice(words) {
-        true => {
-            let split = group[0].made.split.as_ref().map_or(String::new(), |split| format!(", {split}"));
-            group[0].made.in_words(|path| path.display().to_string()) + &split
-        }
-        false => words.clone(),
-    };
-    groups.iter().zip(&short).map(of).collect()
+    let names = groups.iter().map(|group| group[0].made.in_words(name_of)).collect();
+    let names = told_apart(names, |group| {
+        let split = groups[group][0].made.split.as_ref().map_or(String::new(), |split| format!(", {split}"));
+        groups[group][0].made.in_words(|path| path.display().to_string()) + &split
+    });
+    told_apart(names.clone(), |group| format!("{}, as {}", names[group], name_of(&groups[group][0].run)))
 }
 
-/// Runs on labels to which the same was done, with whatever seeds, in the order in which they first come.
+/// Names, a longer one where two are the same.
+fn told_apart(names: Vec<String>, longer: impl Fn(usize) -> String) -> Vec<String> {
+    let is_twice = |name: &String| names.iter().filter(|other| *other == name).count() > 1;
+    names.iter().enumerate().map(|(place, name)| if is_twice(name) { longer(place) } else { name.clone() }).collect()
+}
+
+/// Runs by one recipe on labels to which the same was done, with whatever seeds, in the order in which they first come.
 pub fn by_labels(judgements: Vec<Judgement>) -> Vec<Vec<Judgement>> {
     let mut groups: Vec<Vec<Judgement>> = Vec::new();
     for one in judgements {
@@ -158,8 +166,12 @@ mod tests {
     use crate::bench::audit::judgement::Ranking;
     use ghm_audit::measure::Judged;
 
+    fn recipe(more: &str) -> Recipe {
+        Recipe::for_data("", Path::new(""), &[format!("seed=7{more}")]).unwrap()
+    }
+
     fn truth(data: &str, noise: Value) -> Made {
-        Made::of(&json!({"data": data, "split": "train", "noise": noise, "of no": "interest"}))
+        Made::of(&json!({"data": data, "split": "train", "noise": noise, "of no": "interest"}), recipe(""))
     }
 
     /// A run in which the one loose box is found at this of three places.
@@ -183,10 +195,24 @@ mod tests {
     fn what_was_done_is_said_in_words() {
         let words = |made: Made| made.in_words(name_of);
         assert_eq!(words(truth("/a/cards", json!({"drop": 0.05, "flip": 0.125}))), "cards, drop 5%, flip 12.5%");
-        assert_eq!(words(Made::of(&json!({"noise": NoiseConfig::mixed(0.2, 7)}))), "mix 20%");
+        assert_eq!(words(Made::of(&json!({"noise": NoiseConfig::mixed(0.2, 7)}), recipe(""))), "mix 20%");
         let confused = json!({"flip": 0.1, "confusion": {"cat": {"dog": 1.0}}});
         assert_eq!(words(truth("cards", confused)), "cards, flip 10% by confusions");
-        assert_eq!(words(truth("cards", json!("by hand"))), "labels made wrong");
+        assert_eq!(words(truth("cards", json!("by hand"))), "cards, labels made wrong");
+    }
+
+    #[test]
+    fn runs_by_several_recipes_are_told_apart_by_a_name() {
+        let flips = |seed: u64| json!({"data": "/a/cards", "noise": {"flip": 0.1, "seed": seed}});
+        let run = |name: &str, made: Made| Judgement { run: name.into(), ..judgement(made, [true, false, false]) };
+        let longer = Recipe::for_data("", Path::new(""), &["schedule.epochs=24".into()]).unwrap();
+        let groups = by_labels(vec![
+            run("a-0", Made::of(&flips(0), recipe(""))),
+            run("b-0", Made::of(&flips(0), longer)),
+            run("a-1", Made::of(&flips(1), recipe(""))),
+        ]);
+        assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(names(&groups), ["/a/cards, flip 10%, as a-0", "/a/cards, flip 10%, as b-0"]);
     }
 
     #[test]
