@@ -6,6 +6,7 @@
 //! | [`observed`] | a summary of what a network said while it learned |
 //! | [`detected`] | a summary of detections, without a run |
 //! | [`afterwards`] | what the trained network sees where its labels are |
+//! | `calls` | how much it says that a network takes something for a class |
 //! | `usual` | what is usual among the labels of an epoch |
 //! | [`suspicion`] | for every label how much it looks like each kind of mistake |
 //! | [`ranking`] | one list over all kinds, the surest first |
@@ -22,6 +23,7 @@
 
 pub mod afterwards;
 pub mod apply;
+mod calls;
 pub mod detected;
 pub mod error;
 pub mod measure;

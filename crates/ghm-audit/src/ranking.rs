@@ -3,6 +3,7 @@
 use ghm_data::Dataset;
 use serde::{Deserialize, Serialize};
 
+use crate::calls::Calls;
 use crate::summary::{LabelSummary, Summary};
 use crate::suspicion::{Kind, Suspicion, Suspicions, certainty_of_class, certainty_of_other};
 
@@ -44,8 +45,12 @@ pub struct Suspect {
 /// The list of everything that looks wrong by more than `least`: each label once, by what it looks most like, and each object without
 /// one. Of equals the one that comes first in the data set is the first.
 pub fn rank(summary: &Summary, suspicions: &Suspicions, dataset: &Dataset, least: f32) -> Vec<Suspect> {
-    let labels =
-        summary.labels.iter().zip(&suspicions.labels).map(|(label, suspicion)| of_label(label, suspicion, dataset));
+    let calls = Calls::of(summary, dataset);
+    let labels = summary
+        .labels
+        .iter()
+        .zip(&suspicions.labels)
+        .map(|(label, suspicion)| of_label(label, suspicion, &calls, dataset));
     let missing = summary.unlabelled.iter().zip(&suspicions.missing).map(|(seen, suspicion)| {
         let image = &dataset.images[seen.image];
         Suspect {
@@ -58,7 +63,7 @@ pub fn rank(summary: &Summary, suspicions: &Suspicions, dataset: &Dataset, least
             class: dataset.categories[seen.class].name.clone(),
             bbox: seen.bbox.corners(),
             suggested_class: None,
-            class_certainty: Some(certainty_of_class(seen)),
+            class_certainty: Some(certainty_of_class(seen, &calls)),
             suggested_bbox: None,
             duplicate_of: None,
             reason: format!("seen with a mean score of {:.2}, and no label is there", seen.score),
@@ -72,7 +77,7 @@ pub fn rank(summary: &Summary, suspicions: &Suspicions, dataset: &Dataset, least
     all
 }
 
-fn of_label(label: &LabelSummary, suspicion: &Suspicion, dataset: &Dataset) -> Suspect {
+fn of_label(label: &LabelSummary, suspicion: &Suspicion, calls: &Calls, dataset: &Dataset) -> Suspect {
     let image = &dataset.images[label.image];
     let object = &image.objects[label.object];
     let seen_box = label.seen_box(object.bbox_in_image);
@@ -100,7 +105,7 @@ fn of_label(label: &LabelSummary, suspicion: &Suspicion, dataset: &Dataset) -> S
         annotation_id: Some(object.annotation_id),
         bbox: object.bbox_in_image.corners(),
         suggested_class: (kind == Kind::WrongClass).then_some(seen),
-        class_certainty: (kind == Kind::WrongClass).then(|| certainty_of_other(label)),
+        class_certainty: (kind == Kind::WrongClass).then(|| certainty_of_other(label, calls)),
         suggested_bbox: (kind == Kind::LooseBox).then(|| seen_box.corners()),
         duplicate_of: (kind == Kind::Duplicate).then(|| image.objects[suspicion.duplicate.1].annotation_id),
         class,

@@ -26,6 +26,9 @@
 //! `Q` and `D` are their medians, `D` at least 0.05. Before that the log odds are clamped to 7 to either side. A label whose detection is
 //! typical has 0.6 times its odds afterwards, one that fits exactly, or that there is no detection about, 0.05 times.
 //!
+//! The suspicion of a wrong class and the certainty of any class are multiplied by `min(1, w / 0.75)`: `w` is the share of labels of that
+//! class among those that the network takes for it, after all, where they are 10 at least. What a network takes everything for says nothing.
+//!
 //! Last, the suspicion of a loose box is multiplied by 1 minus that of a duplicate. The squares weigh the
 //! epochs in which the network saw another class more than those in which it has learned the wrong one by heart; no single epoch is
 //! enough.
@@ -39,6 +42,7 @@ use ghm_data::Dataset;
 use serde::{Deserialize, Serialize};
 
 use crate::afterwards::Typical;
+use crate::calls::Calls;
 use crate::summary::{LabelSummary, Look, MOVED, Origin, Seen, Summary};
 use crate::usual::{Alike, Usual, alike, usual};
 
@@ -115,13 +119,12 @@ pub fn suspicions(summary: &Summary, dataset: &Dataset) -> Suspicions {
     let usual = usual(summary, &alike);
     let duplicates = duplicates(summary, dataset);
     let typical = Typical::of(summary, dataset);
+    let calls = Calls::of(summary, dataset);
     let of_label = |((label, duplicate), alike): ((&LabelSummary, (f32, usize)), &Alike)| {
         let own = dataset.images[label.image].objects[label.object].bbox_in_image;
-        of_label(
-            label,
-            Neighbours { own, duplicate, alike: *alike, usual: &usual, typical: typical.as_ref() },
-            summary.origin,
-        )
+        let neighbours = Neighbours { own, duplicate, alike: *alike, usual: &usual, typical: typical.as_ref() };
+        let suspicion = of_label(label, neighbours, summary.origin);
+        Suspicion { wrong_class: calls.worth(label.other.0) * suspicion.wrong_class, ..suspicion }
     };
     let missing = match summary.origin {
         Origin::Learning => MISSING_LEARNING,
@@ -143,13 +146,13 @@ pub fn suspicions(summary: &Summary, dataset: &Dataset) -> Suspicions {
 }
 
 /// How sure it is that a label is of the class that was seen most beside its own, 0 to 1.
-pub(crate) fn certainty_of_other(label: &LabelSummary) -> f32 {
-    CLASS_BESIDE.of(label.other_share)
+pub(crate) fn certainty_of_other(label: &LabelSummary, calls: &Calls) -> f32 {
+    calls.worth(label.other.0) * CLASS_BESIDE.of(label.other_share)
 }
 
 /// How sure the class is of what was seen without a label, 0 to 1.
-pub(crate) fn certainty_of_class(seen: &Seen) -> f32 {
-    CLASS_ALONE.of(seen.class_share)
+pub(crate) fn certainty_of_class(seen: &Seen, calls: &Calls) -> f32 {
+    calls.worth(seen.class) * CLASS_ALONE.of(seen.class_share)
 }
 
 /// What a label is compared with.

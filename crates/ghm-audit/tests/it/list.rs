@@ -315,3 +315,18 @@ fn an_epoch_in_which_a_picture_was_left_out_changes_nothing() {
     let missing = suspicions(&summary, &dataset).missing;
     assert!(missing.len() == 3 && missing.iter().all(|one| (one - missing[0]).abs() < 1e-5), "{missing:?}");
 }
+
+#[test]
+fn a_class_that_everything_is_taken_for_is_no_suggestion() {
+    let dataset = dataset();
+    // Of 30 labels 10 are cats; the network takes all of them for cats, in every epoch.
+    let mut said = evidence(&dataset, |_| Some((0, GOOD)), |_, _| Vec::new());
+    said.retain(|said| said.epoch <= LEARNING);
+    let summary = summarise(&said, &dataset);
+    let list = rank(&summary, &suspicions(&summary, &dataset), &dataset, 0.0);
+    let wrong: Vec<&Suspect> = list.iter().filter(|suspect| suspect.kind == Kind::WrongClass).collect();
+    assert!(wrong.len() >= 20, "{list:#?}");
+    for suspect in wrong {
+        assert!(suspect.suspicion < 0.5 && suspect.class_certainty < Some(0.5), "{suspect:?}");
+    }
+}
