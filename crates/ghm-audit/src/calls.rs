@@ -14,12 +14,13 @@ const PURE: f32 = 0.75;
 const ENOUGH: usize = 10;
 
 /// The worth of each class's calls.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Calls {
     of_class: Vec<Tally>,
 }
 
 /// What is taken for a class.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Tally {
     /// Labels, of whatever class.
     all: usize,

@@ -45,12 +45,11 @@ pub struct Suspect {
 /// The list of everything that looks wrong by more than `least`: each label once, by what it looks most like, and each object without
 /// one. Of equals the one that comes first in the data set is the first.
 pub fn rank(summary: &Summary, suspicions: &Suspicions, dataset: &Dataset, least: f32) -> Vec<Suspect> {
-    let calls = Calls::of(summary, dataset);
     let labels = summary
         .labels
         .iter()
         .zip(&suspicions.labels)
-        .map(|(label, suspicion)| of_label(label, suspicion, &calls, dataset));
+        .map(|(label, suspicion)| of_label(label, suspicion, &suspicions.calls, dataset));
     let missing = summary.unlabelled.iter().zip(&suspicions.missing).map(|(seen, suspicion)| {
         let image = &dataset.images[seen.image];
         Suspect {
@@ -63,7 +62,7 @@ pub fn rank(summary: &Summary, suspicions: &Suspicions, dataset: &Dataset, least
             class: dataset.categories[seen.class].name.clone(),
             bbox: seen.bbox.corners(),
             suggested_class: None,
-            class_certainty: Some(certainty_of_class(seen, &calls)),
+            class_certainty: Some(certainty_of_class(seen, &suspicions.calls)),
             suggested_bbox: None,
             duplicate_of: None,
             reason: format!("seen with a mean score of {:.2}, and no label is there", seen.score),

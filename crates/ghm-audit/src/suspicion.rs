@@ -110,6 +110,8 @@ pub struct Suspicions {
     pub labels: Vec<Suspicion>,
     /// One for each of [`Summary::unlabelled`]: a missing box.
     pub missing: Vec<f32>,
+    /// By which the list says how certain a suggested class is.
+    pub(crate) calls: Calls,
 }
 
 /// How much each label of a summary looks wrong, and each object without one like a missing box. Of labels that were never looked at
@@ -142,6 +144,7 @@ pub fn suspicions(summary: &Summary, dataset: &Dataset) -> Suspicions {
     Suspicions {
         labels: summary.labels.iter().zip(duplicates).zip(&alike).map(of_label).collect(),
         missing: summary.unlabelled.iter().map(of_seen).collect(),
+        calls,
     }
 }
 
