@@ -3,8 +3,8 @@
 //! A label is compared with the other labels in the same epoch: a network that is sure of nothing has low scores for good labels too,
 //! and an early epoch has lower ones than a late one. Of each epoch (of detections: of each network) and label there are the scores
 //! `own` of its class and `other` of the class that is seen most beside it, its objectness `t = max(own, other)`, and the IoU `i` with
-//! the box that is seen. `T` is the epoch's median of `t`, `T_s` that of labels of about the same size, `I` and `I_75` are the median and
-//! the upper quartile of `i`, these at least 0.05 apart; `r = (other + T / 10) / (own + T / 10)`, and `R` is its median over labels of
+//! the box that is seen. Of labels of which something is seen (`t > 0`) `T` is the epoch's median of `t`, `T_s` that of labels of about the same size, `I` and `I_75` are the median and
+//! the upper quartile of `i`, these at least 0.05 apart, `B` is the median of the best score of the own class or of `t` where that is more; `r = (other + T / 10) / (own + T / 10)`, and `R` is its median over labels of
 //! the same class, 1 for fewer than 10. With `u = min(1, t / T)` and means over epochs:
 //!
 //! | kind | evidence `x` | even odds at | width |
@@ -13,7 +13,7 @@
 //! | loose box | `mean of u d / mean of I_75 - I`, with `d = I - i`, 0 to `I - 0.4` | 1.2 | 0.2 |
 //! | the same, of detections | `u d / (I - 0.4)` | 0.35 | 0.06 |
 //! | spurious box | `(1 - l) * mean of 1 - min(1, t / T_s)`, with the suspicion `l` of a loose box, 0 of detections | 0.36 | 0.075 |
-//! | missing box | `mean of e s / B` over the mean of `e`, of the epochs in which its picture was looked at, with its score `s`, the median `B` of labels' best scores and the epoch's number `e` (1 of detections) | 0.95; 0.7 of detections | 0.15 |
+//! | missing box | `mean of e s / B` over the mean of `e`, of the epochs in which its picture was looked at, with its score `s` and the epoch's number `e` (1 of detections) | 0.95; 0.7 of detections | 0.15 |
 //! | duplicate | IoU of two labels of one class, for the less sure one | 0.75 | 0.05 |
 //! | the class of a wrong class | share of the suggested class in the sum of scores of all other classes that were seen | 0.68 | 0.08 |
 //! | the class of a missing box | the same of all classes | 0.36 | 0.06 |
@@ -29,9 +29,10 @@
 //! The suspicion of a wrong class and the certainty of any class are multiplied by `min(1, w / 0.75)`: `w` is the share of labels of that
 //! class among those that the network takes for it, after all, where they are 10 at least. What a network takes everything for says nothing.
 //!
-//! Last, the suspicion of a loose box is multiplied by 1 minus that of a duplicate. The squares weigh the
-//! epochs in which the network saw another class more than those in which it has learned the wrong one by heart; no single epoch is
-//! enough.
+//! The suspicion of a loose box is multiplied by 1 minus that of a duplicate; `l` above is what comes of all that.
+//!
+//! The squares weigh the epochs in which the network saw another class more than those in which it has learned the wrong one by heart; no
+//! single epoch is enough.
 //! Even odds and widths are about those at which half of the labels were wrong, and how fast that grew, on synthetic scenes and on
 //! photos of cards, with a fifth of all labels wrong in each of four ways (seed 0).
 

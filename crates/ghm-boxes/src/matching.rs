@@ -37,16 +37,33 @@ pub enum MatchError {
         /// The upper threshold.
         positive: f32,
     },
+    /// A threshold out of its range.
+    #[error("matching.{key} = {value}: {need}")]
+    Range {
+        /// Which.
+        key: &'static str,
+        /// What was given.
+        value: f32,
+        /// What it may be.
+        need: &'static str,
+    },
 }
 
 impl MatchConfig {
-    /// Refuses thresholds out of order.
+    /// Refuses thresholds out of order or range.
     pub fn validate(&self) -> Result<(), MatchError> {
         let (negative, positive) = (self.negative_iou, self.positive_iou);
-        if (0.0..=positive).contains(&negative) && positive <= 1.0 {
-            Ok(())
-        } else {
-            Err(MatchError::Order { negative, positive })
+        if !((0.0..=positive).contains(&negative) && positive <= 1.0) {
+            return Err(MatchError::Order { negative, positive });
+        }
+        let (least, share) = (self.min_positive_iou, self.ignore_share);
+        let ranges = [
+            ("min_positive_iou", least, least >= 0.0, "need a number of at least 0"),
+            ("ignore_share", share, share > 0.0, "need a number above 0"),
+        ];
+        match ranges.into_iter().find(|(_, _, fits, _)| !fits) {
+            Some((key, value, _, need)) => Err(MatchError::Range { key, value, need }),
+            None => Ok(()),
         }
     }
 }
@@ -163,5 +180,16 @@ mod tests {
     fn thresholds_out_of_order_are_refused() {
         let config = MatchConfig { negative_iou: 0.6, ..Default::default() };
         assert!(config.validate().is_err());
+    }
+
+    #[test]
+    fn thresholds_out_of_range_are_refused_by_key() {
+        let message = |config: MatchConfig| config.validate().unwrap_err().to_string();
+        let config = MatchConfig { min_positive_iou: f32::NAN, ..Default::default() };
+        assert!(message(config).contains("min_positive_iou = NaN"), "{}", message(config));
+        let config = MatchConfig { ignore_share: 0.0, ..Default::default() };
+        assert!(message(config).contains("ignore_share = 0"), "{}", message(config));
+        let never = MatchConfig { min_positive_iou: 2.0, ignore_share: 2.0, ..Default::default() };
+        assert_eq!(never.validate(), Ok(()));
     }
 }

@@ -192,6 +192,11 @@ impl ModelConfig {
         if !self.coder.std.iter().all(|s| s.is_finite() && *s > 0.0) {
             return refuse("coder.std", format!("{:?}", self.coder.std), "give four positive numbers");
         }
+        let counts =
+            [("predict.candidates", self.predict.candidates), ("predict.max_detections", self.predict.max_detections)];
+        if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+            return refuse(key, "0".into(), "give at least 1");
+        }
         let unit = [("predict.score", self.predict.score), ("predict.nms_iou", self.predict.nms_iou)];
         match unit.into_iter().find(|(_, v)| !(0.0..=1.0).contains(v)) {
             Some((key, value)) => refuse(key, value.to_string(), "give a number from 0 to 1"),
@@ -223,5 +228,7 @@ mod tests {
         assert!(ModelConfig { base_channels, ..Default::default() }.validate().is_ok());
         let predict = PredictConfig { nms_iou: 1.5, ..Default::default() };
         assert!(message(ModelConfig { predict, ..Default::default() }).contains("predict.nms_iou = 1.5"));
+        let predict = PredictConfig { candidates: 0, ..Default::default() };
+        assert!(message(ModelConfig { predict, ..Default::default() }).contains("predict.candidates = 0"));
     }
 }

@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use ghm_audit::Kind;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::Error;
 
 /// `ghm audit`.
 #[derive(Debug, Args)]
@@ -96,7 +100,15 @@ pub struct AuditApplyArguments {
     /// background; 0 sets every class
     #[arg(long, value_name = "CERTAINTY", default_value_t = 0.5, requires = "above")]
     pub class_certainty: f32,
+    /// Of what --above accepts, these kinds alone: wrong-class, loose-box, missing-box, spurious-box, duplicate [default: all]
+    #[arg(long, value_name = "KIND,...", value_delimiter = ',', value_parser = kind, requires = "above")]
+    pub kinds: Vec<Kind>,
     /// Links to the pictures in place of copies
     #[arg(long)]
     pub link: bool,
+}
+
+/// A kind of mistake as audit.json spells it.
+fn kind(name: &str) -> Result<Kind, Error> {
+    Kind::deserialize(name.into_deserializer())
 }

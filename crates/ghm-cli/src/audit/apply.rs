@@ -56,7 +56,10 @@ pub fn run(arguments: &AuditApplyArguments) -> Result<ExitCode> {
     let remedy = |one: Decided| remedy(&one, arguments).map(|remedy| (one.suspect, remedy));
     let accepted: Vec<(Suspect, Remedy)> = decisions.suspects.into_iter().filter_map(remedy).collect();
     if accepted.is_empty() {
-        bail!("{}: nothing is accepted; accept some on the page, or give --above a lower suspicion", path.display());
+        bail!(
+            "{}: nothing is accepted; accept some on the page, or give --above a lower suspicion and --kinds more",
+            path.display()
+        );
     }
     let source = ghm_data::open(&decisions.data)?;
     let mut splits = load(&source, &parts(&source))?;
@@ -81,12 +84,14 @@ fn in_words(changes: &Changes) -> String {
     of(Remedy::Mend, "mended") + &of(Remedy::Ignore, "ignored for want of a certain class")
 }
 
-/// What is decided counts, as it is suggested; of the rest what is suspected enough, where the class is certain enough.
+/// What is decided counts, as it is suggested; of the rest what is suspected enough and of an accepted kind, where the class is certain
+/// enough.
 fn remedy(one: &Decided, arguments: &AuditApplyArguments) -> Option<Remedy> {
     match one.decision {
         Some(Decision::Accept) => Some(Remedy::Mend),
         Some(Decision::Reject) => None,
         None if arguments.above.is_none_or(|above| one.suspect.suspicion < above) => None,
+        None if !arguments.kinds.is_empty() && !arguments.kinds.contains(&one.suspect.kind) => None,
         None => {
             let certain = one.suspect.class_certainty.is_none_or(|certainty| certainty >= arguments.class_certainty);
             Some(if certain { Remedy::Mend } else { Remedy::Ignore })

@@ -80,7 +80,8 @@ fn options(kind: &str) -> &'static [&'static str] {
     match kind {
         "ghm" => &["mu", "bins", "momentum", "normalise", "ema", "scope", "cap", "between", "per_class"],
         "ghm_exact" => &["mu", "bins", "cap"],
-        "focal" => &["alpha", "gamma"],
+        "focal" | "varifocal" => &["alpha", "gamma"],
+        "quality_focal" => &["gamma"],
         "balanced_cross_entropy" => &["alpha"],
         "ohem" => &["ratio", "least"],
         "asl1" => &["mu"],

@@ -43,7 +43,7 @@ impl ResizeConfig {
     ///
     /// [`PixelError::Setting`] when a side is not in `1..=16384`.
     pub fn check(&self) -> Result<(), PixelError> {
-        for (key, side) in [("resize.width", self.width), ("resize.height", self.height)] {
+        for (key, side) in [("input.width", self.width), ("input.height", self.height)] {
             if !(1..=MAX_SIDE).contains(&side) {
                 return Err(PixelError::setting(key, side, "must lie between 1 and 16384 pixels"));
             }
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_size_of_zero_is_an_error() {
         let message = ResizeConfig { width: 0, ..CONFIG }.check().expect_err("no width").to_string();
-        assert!(message.starts_with("resize.width = 0"), "{message}");
+        assert!(message.starts_with("input.width = 0"), "{message}");
     }
 
     proptest! {

@@ -244,7 +244,7 @@ fn settings_that_make_no_sense_are_refused_with_their_key() {
     let message = |pipeline, order, config| {
         Loader::new(Arc::clone(&dataset), pipeline, order, config).expect_err("a bad setting").to_string()
     };
-    assert!(message(pipeline(0, 9, None), order, config).starts_with("resize.width = 0"));
+    assert!(message(pipeline(0, 9, None), order, config).starts_with("input.width = 0"));
     assert!(message(pipeline(9, 9, None), Order { batch_size: 0, ..order }, config).starts_with("batch_size = 0"));
     assert!(message(pipeline(9, 9, None), Order { images: 1, ..order }, config).starts_with("order.images = 1"));
     let no_queue = LoaderConfig { queue: 0, ..config };
