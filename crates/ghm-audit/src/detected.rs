@@ -95,7 +95,7 @@ pub fn from_networks(networks: &[Shown], dataset: &Dataset) -> Summary {
 }
 
 /// The best score of each class.
-fn best_of_classes<'a>(found: impl Iterator<Item = &'a Found>) -> BTreeMap<usize, f32> {
+pub(crate) fn best_of_classes<'a>(found: impl Iterator<Item = &'a Found>) -> BTreeMap<usize, f32> {
     let mut best = BTreeMap::new();
     for found in found {
         let score: &mut f32 = best.entry(found.class).or_default();

@@ -6,7 +6,7 @@ use ghm_boxes::Bbox;
 use ghm_data::Dataset;
 use ghm_eval::Detection;
 
-use crate::list::{beside, ruined, truth};
+use crate::list::{MISSED, beside, ruined, truth};
 use crate::made_up::{GOOD, dataset, evidence, object};
 
 /// One detection in each picture, at the right place but for the loose label's, where it is given.
@@ -106,4 +106,41 @@ fn labels_in_pictures_that_it_was_not_shown_are_judged_as_before() {
     let after = before.clone().with_sights(&few, &dataset);
     assert!(after.labels.iter().filter(|label| label.sight.is_none()).count() == 1);
     assert_eq!(loose(&after, &dataset), loose(&before, &dataset));
+}
+
+#[test]
+fn a_missing_box_gets_the_class_and_the_box_that_the_trained_network_sees() {
+    let dataset = ruined();
+    let missing = |also: &[(u64, f64, [f32; 4])]| {
+        let mut seen = shown(GOOD);
+        let detection = |(category_id, score, corners): &(u64, f64, [f32; 4])| {
+            let bbox = Bbox::from_corners(*corners).to_xywh().map(f64::from);
+            Detection { image_id: 16, category_id: *category_id, bbox, score: *score }
+        };
+        seen.detections.to_mut().extend(also.iter().map(detection));
+        let summary = learned(&dataset).with_sights(&seen, &dataset);
+        let list = rank(&summary, &suspicions(&summary, &dataset), &dataset, 0.2);
+        list.into_iter().find(|suspect| suspect.kind == Kind::MissingBox).unwrap()
+    };
+    // While it learned it saw owls there.
+    let before = missing(&[]);
+    assert_eq!((before.class.as_str(), before.class_certainty > Some(0.9)), ("owl", true), "{before:?}");
+    let better = [102.0, 22.0, 152.0, 72.0];
+    let after = missing(&[(1, 0.6, better), (3, 0.1, MISSED), (2, 0.9, GOOD)]);
+    assert_eq!((after.class.as_str(), after.bbox), ("cat", better), "{after:?}");
+    assert!(after.class_certainty > Some(0.9) && after.suspicion == before.suspicion, "{after:?}");
+    // Of two that it sees as surely neither is certain; what is beside it is about something else.
+    let torn = missing(&[(1, 0.3, better), (2, 0.29, MISSED), (3, 0.28, MISSED), (3, 0.9, [130.0, 20.0, 180.0, 70.0])]);
+    assert_eq!(torn.class, "cat");
+    assert!(torn.class_certainty < Some(0.5), "{torn:?}");
+    // Where it sees a part of a labelled object after all, nothing is missing.
+    let mut whole = dataset.clone();
+    whole.images[15].objects.push(object(200, 0, [60.0, 10.0, 170.0, 110.0]));
+    let before = learned(&whole);
+    let of_it = |summary: &Summary| summary.unlabelled.iter().filter(|seen| seen.image == 15).count();
+    assert_eq!(of_it(&before), 1);
+    let mut seen = shown(GOOD);
+    let bbox = Bbox::from_corners(MISSED).to_xywh().map(f64::from);
+    seen.detections.to_mut().push(Detection { image_id: 16, category_id: 1, bbox, score: 0.6 });
+    assert_eq!(of_it(&before.with_sights(&seen, &whole)), 0);
 }
