@@ -5,7 +5,7 @@
 //! | [`summary`] | what is known of every label after all, and of objects without one |
 //! | [`observed`] | a summary of what a network said while it learned |
 //! | [`detected`] | a summary of detections, without a run |
-//! | [`afterwards`] | what the trained network sees where its labels are |
+//! | [`afterwards`] | what the trained network sees where its labels are, and where one is missing |
 //! | `calls` | how much it says that a network takes something for a class |
 //! | `usual` | what is usual among the labels of an epoch |
 //! | [`suspicion`] | for every label how much it looks like each kind of mistake |

@@ -16,7 +16,7 @@
 //! | missing box | `mean of e s / B` over the mean of `e`, of the epochs in which its picture was looked at, with its score `s` and the epoch's number `e` (1 of detections) | 0.95; 0.7 of detections | 0.15 |
 //! | duplicate | IoU of two labels of one class, for the less sure one | 0.75 | 0.05 |
 //! | the class of a wrong class | share of the suggested class in the sum of scores of all other classes that were seen | 0.68 | 0.08 |
-//! | the class of a missing box | the same of all classes; where the trained network sees something there, of each class's best score by it | 0.36 | 0.06 |
+//! | the class of a missing box | the same of all classes; where the trained network is as sure there as of labels, of its best score for each | 0.36 | 0.06 |
 //!
 //! The suspicion, and for the last two the certainty of the class, is `1 / (1 + exp(-(x - even) / width))`. That of a loose box is
 //! multiplied by `(1 - j) / 0.15` where the label's IoU `j` with the mean of the boxes that are seen is above 0.85.

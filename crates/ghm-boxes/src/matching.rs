@@ -38,7 +38,7 @@ pub enum MatchError {
         positive: f32,
     },
     /// A threshold out of its range.
-    #[error("matching.{key} = {value}: {need}")]
+    #[error("{key} = {value}: {need}")]
     Range {
         /// Which.
         key: &'static str,

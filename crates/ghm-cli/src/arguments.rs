@@ -3,12 +3,21 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use ghm_data::FindingKind;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
 pub use audit::{AuditApplyArguments, AuditArguments, AuditVerb};
 pub use experiments::{FiguresArguments, ReportArguments, SweepArguments, TablesArguments};
 
 mod audit;
 mod experiments;
+
+/// A kind by its name, as it is printed or as JSON spells it.
+fn kind<T: DeserializeOwned>(name: &str) -> Result<T, String> {
+    let kind = serde_json::from_value(json!(name.trim().replace(' ', "-")));
+    kind.map_err(|error| error.to_string().replace(" variant", " kind"))
+}
 
 /// Object detection for imbalanced and partly mislabelled data.
 #[derive(Debug, Parser)]
@@ -84,8 +93,8 @@ pub struct CheckArguments {
     #[arg(long, value_name = "RECIPE")]
     pub recipe: Option<PathBuf>,
     /// Kinds of findings that are fine here, as no-objects,similar-picture
-    #[arg(long, value_name = "KIND", value_delimiter = ',')]
-    pub allow: Vec<String>,
+    #[arg(long, value_name = "KIND,...", value_delimiter = ',', value_parser = kind::<FindingKind>)]
+    pub allow: Vec<FindingKind>,
     /// Two boxes of a picture are about one object above this IoU, 0 to 1
     #[arg(long, value_name = "IOU", default_value_t = 0.8)]
     pub duplicate_iou: f32,

@@ -1,10 +1,10 @@
 //! The trained network's look at labels that it has learned.
 
 use ghm_audit::observed::summarise;
-use ghm_audit::{Kind, Shown, Summary, rank, suspicions};
+use ghm_audit::{Kind, Shown, Summary, Suspect, rank, suspicions};
 use ghm_boxes::Bbox;
 use ghm_data::Dataset;
-use ghm_eval::Detection;
+use ghm_eval::{BackgroundEvidence, Detection};
 
 use crate::list::{MISSED, beside, ruined, truth};
 use crate::made_up::{GOOD, dataset, evidence, object};
@@ -108,39 +108,86 @@ fn labels_in_pictures_that_it_was_not_shown_are_judged_as_before() {
     assert_eq!(loose(&after, &dataset), loose(&before, &dataset));
 }
 
+/// What the trained network sees with these detections of picture 16 besides: class, score and corners each.
+fn also(of_missing: &[(u64, f64, [f32; 4])]) -> Shown<'static> {
+    let mut shown = shown(GOOD);
+    let detection = |(category_id, score, corners): &(u64, f64, [f32; 4])| {
+        let bbox = Bbox::from_corners(*corners).to_xywh().map(f64::from);
+        Detection { image_id: 16, category_id: *category_id, bbox, score: *score }
+    };
+    shown.detections.to_mut().extend(of_missing.iter().map(detection));
+    shown
+}
+
+/// What is said of the missing box, once the trained network has been asked.
+fn missing(dataset: &Dataset, of_missing: &[(u64, f64, [f32; 4])]) -> Vec<Suspect> {
+    let summary = learned(dataset).with_sights(&also(of_missing), dataset);
+    let list = rank(&summary, &suspicions(&summary, dataset), dataset, 0.2);
+    list.into_iter().filter(|suspect| suspect.kind == Kind::MissingBox).collect()
+}
+
+const BETTER: [f32; 4] = [102.0, 22.0, 152.0, 72.0];
+
 #[test]
 fn a_missing_box_gets_the_class_and_the_box_that_the_trained_network_sees() {
     let dataset = ruined();
-    let missing = |also: &[(u64, f64, [f32; 4])]| {
-        let mut seen = shown(GOOD);
-        let detection = |(category_id, score, corners): &(u64, f64, [f32; 4])| {
-            let bbox = Bbox::from_corners(*corners).to_xywh().map(f64::from);
-            Detection { image_id: 16, category_id: *category_id, bbox, score: *score }
-        };
-        seen.detections.to_mut().extend(also.iter().map(detection));
-        let summary = learned(&dataset).with_sights(&seen, &dataset);
-        let list = rank(&summary, &suspicions(&summary, &dataset), &dataset, 0.2);
-        list.into_iter().find(|suspect| suspect.kind == Kind::MissingBox).unwrap()
-    };
     // While it learned it saw owls there.
-    let before = missing(&[]);
+    let [before] = &missing(&dataset, &[])[..] else { panic!() };
     assert_eq!((before.class.as_str(), before.class_certainty > Some(0.9)), ("owl", true), "{before:?}");
-    let better = [102.0, 22.0, 152.0, 72.0];
-    let after = missing(&[(1, 0.6, better), (3, 0.1, MISSED), (2, 0.9, GOOD)]);
-    assert_eq!((after.class.as_str(), after.bbox), ("cat", better), "{after:?}");
+    let [after] = &missing(&dataset, &[(1, 0.8, BETTER), (3, 0.1, MISSED), (2, 0.9, GOOD)])[..] else { panic!() };
+    assert_eq!((after.class.as_str(), after.bbox), ("cat", BETTER), "{after:?}");
     assert!(after.class_certainty > Some(0.9) && after.suspicion == before.suspicion, "{after:?}");
-    // Of two that it sees as surely neither is certain; what is beside it is about something else.
-    let torn = missing(&[(1, 0.3, better), (2, 0.29, MISSED), (3, 0.28, MISSED), (3, 0.9, [130.0, 20.0, 180.0, 70.0])]);
+    // Of three that it sees as surely none is certain; what is beside it is about something else.
+    let torn = [(1, 0.83, BETTER), (2, 0.82, MISSED), (3, 0.81, MISSED), (3, 0.9, [130.0, 20.0, 180.0, 70.0])];
+    let [torn] = &missing(&dataset, &torn)[..] else { panic!() };
     assert_eq!(torn.class, "cat");
     assert!(torn.class_certainty < Some(0.5), "{torn:?}");
-    // Where it sees a part of a labelled object after all, nothing is missing.
-    let mut whole = dataset.clone();
-    whole.images[15].objects.push(object(200, 0, [60.0, 10.0, 170.0, 110.0]));
-    let before = learned(&whole);
-    let of_it = |summary: &Summary| summary.unlabelled.iter().filter(|seen| seen.image == 15).count();
-    assert_eq!(of_it(&before), 1);
-    let mut seen = shown(GOOD);
-    let bbox = Bbox::from_corners(MISSED).to_xywh().map(f64::from);
-    seen.detections.to_mut().push(Detection { image_id: 16, category_id: 1, bbox, score: 0.6 });
-    assert_eq!(of_it(&before.with_sights(&seen, &whole)), 0);
+    // What it sees less surely than labels changes nothing.
+    let [as_before] = &missing(&dataset, &[(1, 0.7, BETTER)])[..] else { panic!() };
+    assert_eq!(as_before, before);
+    // Nor does what it sees in a picture that it was not asked about, nor what one sees that sees little of the labels.
+    let mut few = also(&[(1, 0.8, BETTER)]);
+    few.image_ids.retain(|id| *id != 16);
+    let mut blind = also(&[(1, 0.8, BETTER)]);
+    blind.detections.to_mut().drain(15..30);
+    for shown in [few, blind] {
+        assert_eq!(learned(&dataset).with_sights(&shown, &dataset).unlabelled, learned(&dataset).unlabelled);
+    }
+}
+
+#[test]
+fn what_is_missing_is_not_taken_for_a_label_beside_it() {
+    let mut dataset = ruined();
+    let [before] = &missing(&dataset, &[])[..] else { panic!() };
+    // A label of which a fifth lies upon the missing one, and a box between the two.
+    dataset.images[15].objects.push(object(200, 0, [100.0, 50.0, 150.0, 100.0]));
+    let between = [100.0, 36.0, 150.0, 86.0];
+    let [torn] = &missing(&dataset, &[(1, 0.9, between)])[..] else { panic!() };
+    assert_eq!((&torn.class, torn.bbox), (&before.class, before.bbox), "{torn:?}");
+    let [own] = &missing(&dataset, &[(1, 0.9, between), (2, 0.85, BETTER)])[..] else { panic!() };
+    assert_eq!((own.class.as_str(), own.bbox), ("dog", BETTER), "{own:?}");
+}
+
+#[test]
+fn two_missing_boxes_do_not_become_one() {
+    let dataset = dataset();
+    let [first, second, between] = [[100.0, 20.0, 150.0, 70.0], [100.0, 40.0, 150.0, 90.0], [100.0, 30.0, 150.0, 80.0]];
+    let two = |image_id: u64, _| match image_id {
+        16 => [first, second].map(|bbox| BackgroundEvidence { class: 2, score: 0.9, bbox }).to_vec(),
+        _ => Vec::new(),
+    };
+    let learned = summarise(&evidence(&dataset, |object| Some((object.class_index, GOOD)), two), &dataset);
+    let asked = learned.with_sights(&also(&[(1, 0.9, between)]), &dataset);
+    let [one, other] = &asked.unlabelled[..] else { panic!("{asked:?}") };
+    // The detection is about one of them at most.
+    assert!(one.bbox.iou(other.bbox) < 0.75, "{one:?} {other:?}");
+}
+
+#[test]
+fn a_missing_box_that_is_a_part_of_a_label_after_all_is_none() {
+    let mut dataset = ruined();
+    // About the missing one, but of another class than was seen there.
+    dataset.images[15].objects.push(object(200, 0, [60.0, 10.0, 170.0, 110.0]));
+    assert_eq!(missing(&dataset, &[]).len(), 1);
+    assert_eq!(missing(&dataset, &[(1, 0.8, MISSED)]), []);
 }

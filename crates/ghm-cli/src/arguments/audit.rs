@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use ghm_audit::Kind;
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
-use serde::de::value::Error;
+
+use super::kind;
 
 /// `ghm audit`.
 #[derive(Debug, Args)]
@@ -37,7 +36,7 @@ pub struct AuditArguments {
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Go by what the run wrote down alone: the trained network is not asked about its training pictures, which takes as long as
-    /// predicting in them, and boxes are suggested less well
+    /// predicting in them, and boxes and the classes of missing labels are suggested less well
     #[arg(long, conflicts_with_all = ["annotations", "folds"])]
     pub evidence_only: bool,
     /// Where the list goes; never overwritten [default: RUN/audit, without a run audit, or the next free number of it]
@@ -101,14 +100,9 @@ pub struct AuditApplyArguments {
     #[arg(long, value_name = "CERTAINTY", default_value_t = 0.5, requires = "above")]
     pub class_certainty: f32,
     /// Of what --above accepts, these kinds alone: wrong-class, loose-box, missing-box, spurious-box, duplicate [default: all]
-    #[arg(long, value_name = "KIND,...", value_delimiter = ',', value_parser = kind, requires = "above")]
+    #[arg(long, value_name = "KIND,...", value_delimiter = ',', value_parser = kind::<Kind>, requires = "above")]
     pub kinds: Vec<Kind>,
     /// Links to the pictures in place of copies
     #[arg(long)]
     pub link: bool,
-}
-
-/// A kind of mistake as audit.json spells it.
-fn kind(name: &str) -> Result<Kind, Error> {
-    Kind::deserialize(name.into_deserializer())
 }

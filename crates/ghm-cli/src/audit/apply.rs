@@ -56,8 +56,9 @@ pub fn run(arguments: &AuditApplyArguments) -> Result<ExitCode> {
     let remedy = |one: Decided| remedy(&one, arguments).map(|remedy| (one.suspect, remedy));
     let accepted: Vec<(Suspect, Remedy)> = decisions.suspects.into_iter().filter_map(remedy).collect();
     if accepted.is_empty() {
+        let kinds = if arguments.kinds.is_empty() { "" } else { ", or name more --kinds" };
         bail!(
-            "{}: nothing is accepted; accept some on the page, or give --above a lower suspicion and --kinds more",
+            "{}: nothing is accepted; accept some on the page, or give --above a lower suspicion{kinds}",
             path.display()
         );
     }

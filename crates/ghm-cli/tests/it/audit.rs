@@ -260,9 +260,9 @@ fn accepted_suspects_are_mended_in_a_data_set_beside_the_old_one() {
     let said = place.done(&[&by_itself[..], &["--class-certainty", "0", "--out", "setting"]].concat());
     assert!(said.contains("split `train`; mended: wrong class 1"), "{said}");
     let kinds = |kinds: &'static str, out: &'static str| [&by_itself[..], &["--kinds", kinds, "--out", out]].concat();
-    assert!(place.done(&kinds("loose-box,wrong-class", "two-kinds")).contains("wrong class 1"));
+    assert!(place.done(&kinds("loose-box, wrong class", "two-kinds")).contains("wrong class 1"));
     place.refused(&kinds("loose-box,missing-box", "new"), &["nothing is accepted", "--kinds"]);
-    place.refused(&kinds("loose", "new"), &["`loose`", "loose-box", "--kinds"]);
+    place.refused(&kinds("loose", "new"), &["unknown kind `loose`", "loose-box", "--kinds"]);
     place.refused(
         &[&by_itself[..], &["--class-certainty", "2", "--out", "new"]].concat(),
         &["--class-certainty 2", "0 to 1"],

@@ -68,7 +68,8 @@ fn findings_are_grouped_by_kind_and_exit_with_1_until_they_are_allowed() {
 fn what_cannot_be_checked_is_refused() {
     let place = Workplace::new();
     place.refused(&["check", "nowhere"], &["nowhere", "check the path"]);
-    place.refused(&["check", "data", "--allow", "dirt"], &["--allow dirt", "unknown kind", "near-duplicate-box"]);
+    place
+        .refused(&["check", "data", "--allow", "dirt"], &["'dirt' for '--allow", "unknown kind", "near-duplicate-box"]);
     place.refused(&["check", "data", "--duplicate-iou", "2"], &["--duplicate-iou 2", "between 0 and 1"]);
     place.refused(&["check", "data", "input.width=0"], &["width"]);
 }
