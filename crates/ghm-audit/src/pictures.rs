@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::ranking::Suspect;
 use crate::suspicion::Kind;
 
-/// How many mistakes of each kind a picture is expected to have: the sum of its suspicions in the list, each being how probable a mistake is.
+/// How many mistakes of each kind a picture is expected to have: the sum of its suspicions in the list, each being how probable a
+/// mistake is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PictureTally {
     /// The picture.

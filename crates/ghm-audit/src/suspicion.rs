@@ -3,9 +3,10 @@
 //! A label is compared with the other labels in the same epoch: a network that is sure of nothing has low scores for good labels too,
 //! and an early epoch has lower ones than a late one. Of each epoch (of detections: of each network) and label there are the scores
 //! `own` of its class and `other` of the class that is seen most beside it, its objectness `t = max(own, other)`, and the IoU `i` with
-//! the box that is seen. Of labels of which something is seen (`t > 0`) `T` is the epoch's median of `t`, `T_s` that of labels of about the same size, `I` and `I_75` are the median and
-//! the upper quartile of `i`, these at least 0.05 apart, `B` is the median of the best score of the own class or of `t` where that is more; `r = (other + T / 10) / (own + T / 10)`, and `R` is its median over labels of
-//! the same class, 1 for fewer than 10. With `u = min(1, t / T)` and means over epochs:
+//! the box that is seen. Of labels of which something is seen (`t > 0`) `T` is the epoch's median of `t`, `T_s` that of labels of about
+//! the same size, `I` and `I_75` are the median and the upper quartile of `i`, these at least 0.05 apart, and `B` is the median of the
+//! best score of the own class, or of `t` where that is more; `r = (other + T / 10) / (own + T / 10)`, and `R` is its median over labels
+//! of the same class, 1 for fewer than 10. With `u = min(1, t / T)` and means over epochs:
 //!
 //! | kind | evidence `x` | even odds at | width |
 //! |---|---|---|---|
