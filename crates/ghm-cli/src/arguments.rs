@@ -31,7 +31,7 @@ pub struct Arguments {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Synthetic scenes -> training -> evaluation -> audit of the labels, seven to eight minutes on two cores
+    /// Synthetic scenes -> training -> evaluation -> audit of the labels, seven to ten minutes on two cores
     Demo(DemoArguments),
     /// Every defect of a data set, and its numbers; nothing is written
     Check(CheckArguments),
