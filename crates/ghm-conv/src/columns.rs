@@ -25,12 +25,12 @@ struct Block {
     source: Source,
 }
 
-/// Where the rows of a block within the picture read from, in the plane of a channel.
+/// Where the rows of a block within the picture read from: elements of the plane of a channel.
 enum Source {
-    /// Output rows follow each other as the rows do that they read: all from one place on. `part` is of the block's rows within the
-    /// picture; what is left out, and some of what is not, lies beside it.
+    /// All of them in one piece, where output rows follow each other as the rows do that they read: `part`, counted from the block's
+    /// first element within the picture, from `from` on. It takes the neighbours of what lies beside the picture along, which are cleared.
     Whole { part: Range<usize>, from: usize },
-    /// Row by row, from these on.
+    /// Row by row, the first row from element `first` on, each from its element `column` on.
     Rows { first: usize, column: usize },
 }
 
@@ -120,7 +120,7 @@ impl Geometry {
                     rows[part.clone()].copy_from_slice(&plane[*from..from + part.len()]);
                 }
                 Source::Rows { first, column } => {
-                    let sources = plane[*first..].chunks(self.input[1]).step_by(self.stride);
+                    let sources = plane[*first..].chunks(self.input[1].max(1)).step_by(self.stride);
                     for (row, source) in rows.chunks_exact_mut(self.output[1]).zip(sources) {
                         take(&source[*column..], self.stride, &mut row[block.outputs.clone()]);
                     }
@@ -134,8 +134,8 @@ impl Geometry {
         &x[(picture * self.channels_in + channel) * self.input_area()..][..self.input_area()]
     }
 
-    /// Adds the gradient of the tile's columns to the gradient of `x`; `x_gradient` starts at picture `first_picture`. Columns beside
-    /// the picture are cleared.
+    /// Adds the gradient of the tile's columns to the gradient of `x`; `x_gradient` starts at picture `first_picture`. `columns` is
+    /// overwritten in part.
     pub fn scatter(
         &self,
         columns: &mut [f32],
@@ -171,7 +171,7 @@ impl Geometry {
                     plane[*from..].iter_mut().zip(&rows[part.clone()]).for_each(|(target, source)| *target += *source);
                 }
                 Source::Rows { first, column } => {
-                    let targets = plane[*first..].chunks_mut(self.input[1]).step_by(self.stride);
+                    let targets = plane[*first..].chunks_mut(self.input[1].max(1)).step_by(self.stride);
                     for (row, target) in rows.chunks_exact(self.output[1]).zip(targets) {
                         let target = target[*column..].iter_mut().step_by(self.stride);
                         target.zip(&row[block.outputs.clone()]).for_each(|(target, source)| *target += *source);

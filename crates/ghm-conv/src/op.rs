@@ -238,6 +238,11 @@ mod tests {
             case([2, 4, 6, 7], [3, 4, 3, 3], 1, 0, Relu),
             case([2, 4, 5, 4], [3, 4, 3, 3], 1, 2, None),
             case([9, 4, 12, 12], [3, 4, 3, 3], 1, 1, Relu),
+            case([2, 3, 11, 10], [3, 3, 5, 5], 3, 2, Relu),
+            case([2, 3, 5, 6], [3, 3, 1, 3], 1, 1, None),
+            case([2, 3, 5, 6], [3, 3, 3, 1], 2, 1, None),
+            case([3, 4, 20, 18], [3, 4, 3, 3], 1, 0, Relu),
+            case([2, 3, 4, 5], [3, 3, 1, 1], 1, 2, None),
             grouped(case([2, 12, 9, 11], [8, 3, 3, 3], 1, 1, Relu), 4),
             grouped(case([3, 6, 10, 7], [6, 1, 3, 3], 2, 1, None), 6),
             grouped(case([1, 64, 21, 33], [64, 32, 3, 3], 1, 1, Relu), 2),
@@ -290,8 +295,13 @@ mod tests {
 
     #[test]
     fn results_are_the_same_bits_for_any_number_of_threads() {
+        same_bits_for_any_number_of_threads(ConvSpec { stride: 1, padding: 1, groups: 1 });
+        same_bits_for_any_number_of_threads(ConvSpec { stride: 2, padding: 1, groups: 1 });
+    }
+
+    fn same_bits_for_any_number_of_threads(spec: ConvSpec) {
         let mut rng = ChaCha8Rng::seed_from_u64(8);
-        let g = Geometry::new([4, 8, 30, 33], [6, 8, 3, 3], ConvSpec { stride: 1, padding: 1, groups: 1 });
+        let g = Geometry::new([4, 8, 30, 33], [6, 8, 3, 3], spec);
         let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-1.0..1.0)).collect() };
         let (x, weight, slope) = (numbers(4 * g.input_len()), numbers(6 * 72), numbers(4 * g.output_len()));
         let with_threads = |n: usize| {
