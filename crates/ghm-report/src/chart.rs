@@ -7,7 +7,7 @@ use image::RgbImage;
 use plotters::coord::Shift;
 use plotters::element::ErrorBarOrientV;
 use plotters::prelude::*;
-use plotters::series::LineSeries;
+use plotters::series::{DashedLineSeries, LineSeries};
 use plotters::style::{FontStyle, register_font};
 
 use crate::file::ReportError;
@@ -24,8 +24,8 @@ const MARGIN: f64 = 0.05;
 /// What is left free around a single value.
 const ROOM: f64 = 0.1;
 
-/// Colours that people with any colour vision tell apart (Okabe and Ito 2008), the yellow left out for its faintness on white.
-const COLOURS: [RGBColor; 7] = [
+/// Colours that people with any colour vision tell apart (Okabe and Ito 2008), with a grey for the yellow, which is faint on white.
+const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -33,7 +33,28 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
     RGBColor(0, 0, 0),
+    RGBColor(136, 136, 136),
 ];
+
+/// What tells a series from the others: once each colour has been taken lines are dashed and dots hollow.
+#[derive(Clone, Copy)]
+struct Look {
+    colour: RGBColor,
+    dashed: bool,
+}
+
+impl Look {
+    fn of(number: usize) -> Self {
+        Self { colour: COLOURS[number % COLOURS.len()], dashed: number >= COLOURS.len() }
+    }
+
+    fn dot(self, unit: u32) -> ShapeStyle {
+        if self.dashed { self.colour.stroke_width(2 * unit) } else { self.colour.filled() }
+    }
+}
+
+/// Lengths of a dash and of the gap after it, in units.
+const DASH: (u32, u32) = (7, 4);
 
 /// Radius of a dot, in units.
 const DOT: u32 = 4;
@@ -214,21 +235,26 @@ impl<'a> Plot<'a> {
             .x_label_formatter(&|value| chart.x.text(*value))
             .y_label_formatter(&|value| chart.y.text(*value))
             .draw()?;
-        for (series, colour) in chart.series.iter().zip(COLOURS.iter().cycle()) {
+        for (number, series) in chart.series.iter().enumerate() {
+            let look = Look::of(number);
             let stretches = chart.stretches(series);
             if series.mark != Mark::Dots {
                 for stretch in &stretches {
                     let line = stretch.iter().map(|point| (point.x, point.y));
-                    plane.draw_series(LineSeries::new(line, colour.stroke_width(2 * unit)))?;
+                    let style = look.colour.stroke_width(2 * unit);
+                    match look.dashed {
+                        true => plane.draw_series(DashedLineSeries::new(line, DASH.0 * unit, DASH.1 * unit, style))?,
+                        false => plane.draw_series(LineSeries::new(line, style))?,
+                    };
                 }
             }
             let points = || stretches.iter().flatten();
-            plane.draw_series(points().filter_map(|point| point.bar(*colour, unit)))?;
+            plane.draw_series(points().filter_map(|point| point.bar(look, unit)))?;
             // A bar has a dot of its own, and a point alone would not be seen as a line.
             let alone = stretches.iter().filter(|stretch| stretch.len() == 1).flatten();
             let dots: Vec<&Placed> = if series.mark == Mark::Line { alone.collect() } else { points().collect() };
             let dots = dots.into_iter().filter(|point| point.bar.is_none());
-            plane.draw_series(dots.map(|point| Circle::new((point.x, point.y), DOT * unit, colour.filled())))?;
+            plane.draw_series(dots.map(|point| Circle::new((point.x, point.y), DOT * unit, look.dot(unit))))?;
         }
         self.draw_legend(area)?;
         area.present()
@@ -241,9 +267,9 @@ impl<'a> Plot<'a> {
             return Ok(());
         }
         let left = (SIZE.0 - chart.legend_width()) as i32 * unit;
-        for (number, (series, colour)) in (0..).zip(chart.series.iter().zip(COLOURS.iter().cycle())) {
-            let y = (60 + 20 * number) * unit;
-            area.draw(&Circle::new((left, y), DOT * self.unit, colour.filled()))?;
+        for (number, series) in chart.series.iter().enumerate() {
+            let y = (60 + 20 * number as i32) * unit;
+            area.draw(&Circle::new((left, y), DOT * self.unit, Look::of(number).dot(self.unit)))?;
             let name = (left + 12 * unit, y - 6 * unit);
             area.draw(&Text::new(series.name.clone(), name, ("sans-serif", 13 * self.unit)))?;
         }
@@ -274,9 +300,9 @@ impl Chart {
 }
 
 impl Placed {
-    fn bar(&self, colour: RGBColor, unit: u32) -> Option<ErrorBar<f64, f64, ErrorBarOrientV<f64, f64>>> {
+    fn bar(&self, look: Look, unit: u32) -> Option<ErrorBar<f64, f64, ErrorBarOrientV<f64, f64>>> {
         let (low, high) = self.bar?;
-        Some(ErrorBar::new_vertical(self.x, low, self.y, high, colour.filled(), 9 * unit))
+        Some(ErrorBar::new_vertical(self.x, low, self.y, high, look.dot(unit), 9 * unit))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Charts.
 
+use std::collections::HashSet;
+
 use ghm_report::{Chart, ChartAxis, Mark, Point, Series};
 
 fn chart() -> Chart {
@@ -115,4 +117,17 @@ fn a_line_is_broken_where_a_point_cannot_be_drawn_and_a_lone_point_is_a_dot() {
     empty.y = ChartAxis::of("share").logarithmic();
     empty.series[0].points = vec![Point::new(0.5, 0.0)];
     assert!(chart.is_drawable() && !empty.is_drawable());
+}
+
+#[test]
+fn no_two_of_many_series_look_alike() {
+    let mut chart = chart();
+    let points: Vec<Point> = (0..3).map(|x| Point::new(f64::from(x), 1.0)).collect();
+    chart.series =
+        (0..12).map(|n| Series { name: format!("loss {n}"), points: points.clone(), mark: Mark::Line }).collect();
+    let svg = chart.svg().unwrap();
+    // Lines have no dots of their own, so these are the legend's.
+    let style = |circle: &str| circle.split("opacity").nth(1).unwrap().split('>').next().unwrap().to_owned();
+    let looks: HashSet<String> = svg.split("<circle ").skip(1).map(style).collect();
+    assert_eq!(looks.len(), 12, "{looks:?}");
 }
