@@ -15,7 +15,7 @@ use crate::usual::median_of;
 /// From this IoU with the box that was seen while the network learned, a detection is of the same object.
 const SAME: f32 = 0.3;
 
-/// From this IoU on it is of what was seen without a label.
+/// From this IoU on it says of which class a label is, or what was seen without one.
 const SAME_BOX: f32 = 0.5;
 
 /// A typical distance below which no network is trusted.
@@ -36,9 +36,10 @@ const MOST_ODDS: f32 = 7.0;
 impl Summary {
     /// Adds to each label in the pictures that the trained network was shown the detection that is about it: the one with the most
     /// score times IoU with the box that was seen while the network learned, of those that are near that box and no nearer to another
-    /// label of the picture. What was seen without a label gets the class and the box that the trained network sees there, where that is
-    /// as sure as it usually is of labels, and is left out where that is a part of a label after all. The network has to be the one that
-    /// learned them. One that sees nothing of half of the labels or more is not heeded: nothing is added.
+    /// label of the picture. Where it is as sure as it usually is of labels, what it sees is also the other class of a label that it
+    /// sees another one of, and the class and the box of what was seen without a label, which is left out where that is a part of a
+    /// label after all. The network has to be the one that learned them. One that sees nothing of half of the labels or more is not
+    /// heeded: nothing is added.
     pub fn with_sights(mut self, shown: &Shown, dataset: &Dataset) -> Self {
         let mut found = by_image(&shown.detections, dataset);
         let of_image: HashMap<u64, Vec<Found>> =
@@ -52,13 +53,19 @@ impl Summary {
             self.labels.iter_mut().for_each(|label| label.sight = None);
             return self;
         }
-        self.see_again(&of_image, dataset);
+        let usual = Typical::of(&self, dataset).map_or(f32::INFINITY, |typical| typical.score);
+        for label in &mut self.labels {
+            let image = &dataset.images[label.image];
+            let found = of_image.get(&image.id).map_or(&[][..], Vec::as_slice);
+            let other = other_class(label.object, &image.objects, found, usual);
+            label.sight = label.sight.map(|sight| Sight { other, ..sight });
+        }
+        self.see_again(&of_image, dataset, usual);
         self
     }
 
-    /// What was seen without a label as the trained network sees it.
-    fn see_again(&mut self, of_image: &HashMap<u64, Vec<Found>>, dataset: &Dataset) {
-        let usual = Typical::of(self, dataset).map_or(f32::INFINITY, |typical| typical.score);
+    /// What was seen without a label as the trained network sees it, if it is at least as sure as usual.
+    fn see_again(&mut self, of_image: &HashMap<u64, Vec<Found>>, dataset: &Dataset, usual: f32) {
         let mut places: HashMap<usize, Vec<Bbox>> = HashMap::new();
         for seen in &self.unlabelled {
             places.entry(seen.image).or_default().push(seen.bbox);
@@ -85,7 +92,25 @@ fn sight(label: &LabelSummary, objects: &[Object], found: &[Found]) -> Sight {
     };
     let fit = |found: &Found| found.score * found.bbox.iou(label.bbox);
     let best = found.iter().filter(is_about).max_by(|a, b| fit(a).total_cmp(&fit(b)));
-    best.map_or(Sight { score: 0.0, bbox: own }, |found| Sight { score: found.score, bbox: found.bbox })
+    let nothing = Sight { score: 0.0, bbox: own, other: None };
+    best.map_or(nothing, |found| Sight { score: found.score, bbox: found.bbox, ..nothing })
+}
+
+/// The other class that is seen most of where a label is, and its share of what is seen there of all, if the network is at least as sure
+/// as usual. What it sees nearer to another label is about that.
+fn other_class(object: usize, objects: &[Object], found: &[Found], usual: f32) -> Option<(usize, f32)> {
+    let own = &objects[object];
+    let is_there = |found: &&Found| {
+        let iou = own.bbox_in_image.iou(found.bbox);
+        let mut others = objects.iter().enumerate().filter(|(index, _)| *index != object);
+        iou >= SAME_BOX && others.all(|(_, other)| other.bbox_in_image.iou(found.bbox) <= iou)
+    };
+    let mut seen = best_of_classes(found.iter().filter(is_there));
+    let all: f32 = seen.values().sum();
+    let best = seen.values().copied().fold(0.0, f32::max);
+    seen.remove(&own.class_index);
+    let (class, _) = leading(&seen).filter(|_| best >= usual)?;
+    Some((class, seen[&class] / all))
 }
 
 /// What was seen without a label, as the trained network sees it, if it is at least as sure as usual. What it sees nearer to a label or

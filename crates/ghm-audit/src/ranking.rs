@@ -28,7 +28,7 @@ pub struct Suspect {
     pub class: String,
     /// The label's box, or that of a missing label: `[x1, y1, x2, y2]` in pixels of the upright picture.
     pub bbox: [f32; 4],
-    /// For a wrong class the class that was seen.
+    /// For a wrong class the class that was seen, in the end or else while it was learned.
     pub suggested_class: Option<String>,
     /// How sure that class is, or for a missing label its class, 0 to 1; `None` for the other kinds.
     #[serde(default)]
@@ -83,9 +83,13 @@ fn of_label(label: &LabelSummary, suspicion: &Suspicion, calls: &Calls, dataset:
     let name = |class: usize| dataset.categories[class].name.clone();
     let (kind, value) = most(suspicion);
     let (own, other, seen) = (label.own, label.other.1, name(label.other.0));
+    let suggested = label.seen_class();
     let class = name(object.class_index);
     let reason = match kind {
-        Kind::WrongClass => format!("seen as `{seen}` with a mean score of {other:.2}, as `{class}` with {own:.2}"),
+        Kind::WrongClass => {
+            let learning = format!("seen as `{seen}` with a mean score of {other:.2}, as `{class}` with {own:.2}");
+            if suggested == label.other.0 { learning } else { learning + &format!("; in the end as `{}`", name(suggested)) }
+        }
         Kind::LooseBox => {
             let iou = seen_box.iou(object.bbox_in_image);
             format!("the box that is seen has an IoU of {iou:.2} with the label")
@@ -103,7 +107,7 @@ fn of_label(label: &LabelSummary, suspicion: &Suspicion, calls: &Calls, dataset:
         file_name: image.file_name.clone(),
         annotation_id: Some(object.annotation_id),
         bbox: object.bbox_in_image.corners(),
-        suggested_class: (kind == Kind::WrongClass).then_some(seen),
+        suggested_class: (kind == Kind::WrongClass).then(|| name(suggested)),
         class_certainty: (kind == Kind::WrongClass).then(|| certainty_of_other(label, calls)),
         suggested_bbox: (kind == Kind::LooseBox).then(|| seen_box.corners()),
         duplicate_of: (kind == Kind::Duplicate).then(|| image.objects[suspicion.duplicate.1].annotation_id),

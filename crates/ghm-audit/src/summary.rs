@@ -76,6 +76,9 @@ pub struct Sight {
     pub score: f32,
     /// Its box, in pixels of the picture; the label's own where nothing is seen.
     pub bbox: Bbox,
+    /// The class that it sees most of there but for the label's own, and its share of what it sees there of all classes, 0 to 1; `None`
+    /// where it sees no other or is less sure than it usually is of labels.
+    pub other: Option<(usize, f32)>,
 }
 
 /// An object that was seen.
@@ -139,6 +142,12 @@ impl LabelSummary {
     /// learned the label by heart, and else as it was seen while it learned.
     pub fn seen_box(&self, own: Bbox) -> Bbox {
         self.sight.filter(|sight| 1.0 - own.iou(sight.bbox) >= MOVED).map_or(self.bbox, |sight| sight.bbox)
+    }
+
+    /// The class that its object has, should its own be wrong: as the trained network sees it, and else the one that was seen most of
+    /// while it learned.
+    pub fn seen_class(&self) -> usize {
+        self.sight.and_then(|sight| sight.other).map_or(self.other.0, |(class, _)| class)
     }
 
     /// How surely any object was seen there, after all.

@@ -17,9 +17,10 @@
 //! | missing box | `mean of e s / B` over the mean of `e`, of the epochs in which its picture was looked at, with its score `s` and the epoch's number `e` (1 of detections) | 0.95; 0.7 of detections | 0.15 |
 //! | duplicate | IoU of two labels of one class, for the less sure one | 0.75 | 0.05 |
 //! | the class of a wrong class | share of the suggested class in the sum of scores of all other classes that were seen | 0.68 | 0.08 |
-//! | the class of a missing box | the same of all classes; where the trained network is as sure there as of labels, of its best score for each | 0.36 | 0.06 |
+//! | the class of a missing box | the same of all classes | 0.36 | 0.06 |
+//! | either, where the trained network is as sure there as of labels | the same of its best score for each class, the label's own too | 0.36 | 0.06 |
 //!
-//! The suspicion, and for the last two the certainty of the class, is `1 / (1 + exp(-(x - even) / width))`. That of a loose box is
+//! The suspicion, and for the last three the certainty of the class, is `1 / (1 + exp(-(x - even) / width))`. That of a loose box is
 //! multiplied by `(1 - j) / 0.15` where the label's IoU `j` with the mean of the boxes that are seen is above 0.85.
 //!
 //! Where the trained network was asked, and sees something of more than half of the labels, the odds of a loose box are then multiplied by
@@ -150,9 +151,10 @@ pub fn suspicions(summary: &Summary, dataset: &Dataset) -> Suspicions {
     }
 }
 
-/// How sure it is that a label is of the class that was seen most beside its own, 0 to 1.
+/// How sure it is that a label is of [`LabelSummary::seen_class`], should its own class be wrong, 0 to 1.
 pub(crate) fn certainty_of_other(label: &LabelSummary, calls: &Calls) -> f32 {
-    calls.worth(label.other.0) * CLASS_BESIDE.of(label.other_share)
+    let seen = label.sight.and_then(|sight| sight.other).map(|(_, share)| CLASS_ALONE.of(share));
+    calls.worth(label.seen_class()) * seen.unwrap_or_else(|| CLASS_BESIDE.of(label.other_share))
 }
 
 /// How sure the class is of what was seen without a label, 0 to 1.

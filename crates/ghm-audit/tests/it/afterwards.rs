@@ -108,22 +108,67 @@ fn labels_in_pictures_that_it_was_not_shown_are_judged_as_before() {
     assert_eq!(loose(&after, &dataset), loose(&before, &dataset));
 }
 
-/// What the trained network sees with these detections of picture 16 besides: class, score and corners each.
-fn also(of_missing: &[(u64, f64, [f32; 4])]) -> Shown<'static> {
+/// What the trained network sees with these detections of a picture besides: class, score and corners each.
+fn also(image_id: u64, more: &[(u64, f64, [f32; 4])]) -> Shown<'static> {
     let mut shown = shown(GOOD);
     let detection = |(category_id, score, corners): &(u64, f64, [f32; 4])| {
         let bbox = Bbox::from_corners(*corners).to_xywh().map(f64::from);
-        Detection { image_id: 16, category_id: *category_id, bbox, score: *score }
+        Detection { image_id, category_id: *category_id, bbox, score: *score }
     };
-    shown.detections.to_mut().extend(of_missing.iter().map(detection));
+    shown.detections.to_mut().extend(more.iter().map(detection));
     shown
 }
 
 /// What is said of the missing box, once the trained network has been asked.
 fn missing(dataset: &Dataset, of_missing: &[(u64, f64, [f32; 4])]) -> Vec<Suspect> {
-    let summary = learned(dataset).with_sights(&also(of_missing), dataset);
+    let summary = learned(dataset).with_sights(&also(16, of_missing), dataset);
     let list = rank(&summary, &suspicions(&summary, dataset), dataset, 0.2);
     list.into_iter().filter(|suspect| suspect.kind == Kind::MissingBox).collect()
+}
+
+/// What is said of the label of a wrong class, once the trained network has been asked that finds this where it is, and in all other
+/// pictures as ever.
+fn wrong(dataset: &Dataset, of_label: &[(u64, f64, [f32; 4])]) -> Suspect {
+    let mut shown = also(4, of_label);
+    shown.detections.to_mut().remove(3);
+    let summary = learned(dataset).with_sights(&shown, dataset);
+    let list = rank(&summary, &suspicions(&summary, dataset), dataset, 0.2);
+    list.into_iter().find(|suspect| suspect.annotation_id == Some(4)).unwrap()
+}
+
+#[test]
+fn a_wrong_class_gets_the_class_that_the_trained_network_sees() {
+    let dataset = ruined();
+    // While it learned it saw dogs there.
+    let before = wrong(&dataset, &[]);
+    assert_eq!((before.class.as_str(), before.suggested_class.as_deref()), ("owl", Some("dog")));
+    let after = wrong(&dataset, &[(1, 0.8, GOOD), (2, 0.1, GOOD), (3, 0.1, GOOD), (2, 0.9, BETTER)]);
+    assert_eq!((after.kind, after.suspicion), (Kind::WrongClass, before.suspicion));
+    assert_eq!(after.suggested_class.as_deref(), Some("cat"));
+    assert!(after.class_certainty > Some(0.9) && after.reason.contains("in the end as `cat`"), "{after:?}");
+    // Where it sees the label's own class as well, or others, none is certain.
+    for torn in [[(1, 0.5, GOOD), (3, 0.95, GOOD)], [(1, 0.3, GOOD), (3, 0.8, GOOD)]] {
+        let torn = wrong(&dataset, &torn);
+        assert_eq!(torn.suggested_class.as_deref(), Some("cat"));
+        assert!(torn.class_certainty < Some(0.5), "{torn:?}");
+    }
+    // What it sees less surely than labels, and its own class alone, change nothing.
+    for nothing in [(1, 0.7, GOOD), (3, 0.8, GOOD), (1, 0.9, NOT_QUITE)] {
+        assert_eq!(wrong(&dataset, &[nothing]), before);
+    }
+}
+
+/// A box that has less than half in common with the good one.
+const NOT_QUITE: [f32; 4] = [42.0, 20.0, 102.0, 80.0];
+
+#[test]
+fn a_class_is_that_of_the_nearest_label() {
+    let mut dataset = ruined();
+    dataset.images[3].objects.push(object(200, 0, [20.0, 20.0, 60.0, 80.0]));
+    let between = [20.0, 20.0, 65.0, 80.0];
+    let before = wrong(&dataset, &[(2, 0.8, GOOD)]);
+    assert_eq!(before.suggested_class.as_deref(), Some("dog"));
+    assert_eq!(wrong(&dataset, &[(2, 0.8, GOOD), (1, 0.9, between)]), before);
 }
 
 const BETTER: [f32; 4] = [102.0, 22.0, 152.0, 72.0];
@@ -146,9 +191,9 @@ fn a_missing_box_gets_the_class_and_the_box_that_the_trained_network_sees() {
     let [as_before] = &missing(&dataset, &[(1, 0.7, BETTER)])[..] else { panic!() };
     assert_eq!(as_before, before);
     // Nor does what it sees in a picture that it was not asked about, nor what one sees that sees little of the labels.
-    let mut few = also(&[(1, 0.8, BETTER)]);
+    let mut few = also(16, &[(1, 0.8, BETTER)]);
     few.image_ids.retain(|id| *id != 16);
-    let mut blind = also(&[(1, 0.8, BETTER)]);
+    let mut blind = also(16, &[(1, 0.8, BETTER)]);
     blind.detections.to_mut().drain(15..30);
     for shown in [few, blind] {
         assert_eq!(learned(&dataset).with_sights(&shown, &dataset).unlabelled, learned(&dataset).unlabelled);
@@ -177,7 +222,7 @@ fn two_missing_boxes_do_not_become_one() {
         _ => Vec::new(),
     };
     let learned = summarise(&evidence(&dataset, |object| Some((object.class_index, GOOD)), two), &dataset);
-    let asked = learned.with_sights(&also(&[(1, 0.9, between)]), &dataset);
+    let asked = learned.with_sights(&also(16, &[(1, 0.9, between)]), &dataset);
     let [one, other] = &asked.unlabelled[..] else { panic!("{asked:?}") };
     // The detection is about one of them at most.
     assert!(one.bbox.iou(other.bbox) < 0.75, "{one:?} {other:?}");
