@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use ghm_boxes::Bbox;
-use ghm_data::{Dataset, Object};
+use ghm_data::{Dataset, ImageRecord, Object};
 
 use crate::detected::{Found, Shown, best_of_classes, by_image};
 use crate::summary::{LabelSummary, Seen, Sight, Summary, leading};
@@ -15,7 +15,7 @@ use crate::usual::median_of;
 /// From this IoU with the box that was seen while the network learned, a detection is of the same object.
 const SAME: f32 = 0.3;
 
-/// From this IoU on it says of which class a label is, or what was seen without one.
+/// From this IoU with a label, or with what was seen without one, it says which class is there.
 const SAME_BOX: f32 = 0.5;
 
 /// A typical distance below which no network is trusted.
@@ -36,10 +36,10 @@ const MOST_ODDS: f32 = 7.0;
 impl Summary {
     /// Adds to each label in the pictures that the trained network was shown the detection that is about it: the one with the most
     /// score times IoU with the box that was seen while the network learned, of those that are near that box and no nearer to another
-    /// label of the picture. Where it is as sure as it usually is of labels, what it sees is also the other class of a label that it
-    /// sees another one of, and the class and the box of what was seen without a label, which is left out where that is a part of a
-    /// label after all. The network has to be the one that learned them. One that sees nothing of half of the labels or more is not
-    /// heeded: nothing is added.
+    /// label of the picture. Another class that it sees where a label is as surely as it usually sees labels is the label's, should its
+    /// own be wrong; what was seen without a label gets the class and the box that it sees there as surely, and is left out where that
+    /// is a part of a label after all. The network has to be the one that learned them. One that sees nothing of half of the labels or
+    /// more is not heeded: nothing is added.
     pub fn with_sights(mut self, shown: &Shown, dataset: &Dataset) -> Self {
         let mut found = by_image(&shown.detections, dataset);
         let of_image: HashMap<u64, Vec<Found>> =
@@ -54,32 +54,51 @@ impl Summary {
             return self;
         }
         let usual = Typical::of(&self, dataset).map_or(f32::INFINITY, |typical| typical.score);
-        for label in &mut self.labels {
-            let image = &dataset.images[label.image];
-            let found = of_image.get(&image.id).map_or(&[][..], Vec::as_slice);
-            let other = other_class(label.object, &image.objects, found, usual);
-            label.sight = label.sight.map(|sight| Sight { other, ..sight });
-        }
-        self.see_again(&of_image, dataset, usual);
-        self
-    }
-
-    /// What was seen without a label as the trained network sees it, if it is at least as sure as usual.
-    fn see_again(&mut self, of_image: &HashMap<u64, Vec<Found>>, dataset: &Dataset, usual: f32) {
-        let mut places: HashMap<usize, Vec<Bbox>> = HashMap::new();
-        for seen in &self.unlabelled {
-            places.entry(seen.image).or_default().push(seen.bbox);
+        let places = self.places(&of_image, dataset);
+        for label in self.labels.iter_mut().filter(|label| !label.reclassed) {
+            let object = &dataset.images[label.image].objects[label.object];
+            let there = places[label.image].found_at(object.bbox_in_image);
+            label.sight =
+                label.sight.map(|sight| Sight { other: other_class(object.class_index, &there, usual), ..sight });
         }
         for seen in &mut self.unlabelled {
-            let image = &dataset.images[seen.image];
-            let labels = image.objects.iter().map(|object| object.bbox_in_image);
-            let rivals: Vec<Bbox> =
-                labels.chain(places[&seen.image].iter().copied()).filter(|place| *place != seen.bbox).collect();
-            if let Some(again) = of_image.get(&image.id).and_then(|found| seen_again(seen, &rivals, found, usual)) {
+            if let Some(again) = seen_again(seen, &places[seen.image].found_at(seen.bbox), usual) {
                 *seen = again;
             }
         }
         self.unlabelled.retain(|seen| !seen.is_labelled(dataset));
+        self
+    }
+
+    /// Of each picture of the data set what was found in it and what it can be about.
+    fn places<'a>(&self, of_image: &'a HashMap<u64, Vec<Found>>, dataset: &Dataset) -> Vec<Places<'a>> {
+        let of_picture = |image: &ImageRecord| Places {
+            found: of_image.get(&image.id).map_or(&[], Vec::as_slice),
+            all: image.objects.iter().map(|object| object.bbox_in_image).collect(),
+        };
+        let mut places: Vec<Places> = dataset.images.iter().map(of_picture).collect();
+        for seen in &self.unlabelled {
+            places[seen.image].all.push(seen.bbox);
+        }
+        places
+    }
+}
+
+/// What the trained network found in a picture, and everything that it can be about: labels, and what was seen without one.
+struct Places<'a> {
+    found: &'a [Found],
+    all: Vec<Bbox>,
+}
+
+impl<'a> Places<'a> {
+    /// What was found at one of the places and is nearer to none of the others.
+    fn found_at(&self, place: Bbox) -> Vec<&'a Found> {
+        let is_there = |found: &&Found| {
+            let iou = place.iou(found.bbox);
+            let mut rivals = self.all.iter().filter(|rival| **rival != place);
+            iou >= SAME_BOX && rivals.all(|rival| rival.iou(found.bbox) < iou)
+        };
+        self.found.iter().filter(is_there).collect()
     }
 }
 
@@ -96,34 +115,21 @@ fn sight(label: &LabelSummary, objects: &[Object], found: &[Found]) -> Sight {
     best.map_or(nothing, |found| Sight { score: found.score, bbox: found.bbox, ..nothing })
 }
 
-/// The other class that is seen most of where a label is, and its share of what is seen there of all, if the network is at least as sure
-/// as usual. What it sees nearer to another label is about that.
-fn other_class(object: usize, objects: &[Object], found: &[Found], usual: f32) -> Option<(usize, f32)> {
-    let own = &objects[object];
-    let is_there = |found: &&Found| {
-        let iou = own.bbox_in_image.iou(found.bbox);
-        let mut others = objects.iter().enumerate().filter(|(index, _)| *index != object);
-        iou >= SAME_BOX && others.all(|(_, other)| other.bbox_in_image.iou(found.bbox) <= iou)
-    };
-    let mut seen = best_of_classes(found.iter().filter(is_there));
+/// The other class than a label's own that is seen most of at its box, if that is seen at least as surely as usual, and its share of
+/// what is seen there of all.
+fn other_class(own: usize, there: &[&Found], usual: f32) -> Option<(usize, f32)> {
+    let mut seen = best_of_classes(there.iter().copied());
     let all: f32 = seen.values().sum();
-    let best = seen.values().copied().fold(0.0, f32::max);
-    seen.remove(&own.class_index);
-    let (class, _) = leading(&seen).filter(|_| best >= usual)?;
-    Some((class, seen[&class] / all))
+    seen.remove(&own);
+    let (class, _) = leading(&seen)?;
+    (seen[&class] >= usual).then(|| (class, seen[&class] / all))
 }
 
-/// What was seen without a label, as the trained network sees it, if it is at least as sure as usual. What it sees nearer to a label or
-/// to something else is about that.
-fn seen_again(seen: &Seen, rivals: &[Bbox], found: &[Found], usual: f32) -> Option<Seen> {
-    let is_there = |found: &&Found| {
-        let iou = seen.bbox.iou(found.bbox);
-        iou >= SAME_BOX && rivals.iter().all(|rival| rival.iou(found.bbox) < iou)
-    };
-    let there = || found.iter().filter(is_there);
+/// What was seen without a label, as the trained network sees it, if it is at least as sure as usual.
+fn seen_again(seen: &Seen, there: &[&Found], usual: f32) -> Option<Seen> {
     let fit = |found: &Found| found.score * found.bbox.iou(seen.bbox);
-    let best = there().max_by(|a, b| fit(a).total_cmp(&fit(b))).filter(|best| best.score >= usual)?;
-    let (class, class_share) = leading(&best_of_classes(there()))?;
+    let best = there.iter().max_by(|a, b| fit(a).total_cmp(&fit(b))).filter(|best| best.score >= usual)?;
+    let (class, class_share) = leading(&best_of_classes(there.iter().copied()))?;
     Some(Seen { class, class_share, bbox: best.bbox, ..seen.clone() })
 }
 

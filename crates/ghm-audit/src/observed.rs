@@ -82,6 +82,8 @@ struct Picture {
 #[derive(Default)]
 struct Sums {
     looks: Vec<Look>,
+    /// Whether another class than the label's was learned.
+    reclassed: bool,
     own: f32,
     best: f32,
     cross_entropy: f32,
@@ -161,6 +163,7 @@ impl Sums {
         if class == Some(said.other_class) && other > 0.0 {
             // The label has been given the class that was seen beside its former one.
             (own, other, best) = (other, own, other);
+            self.reclassed = true;
         } else {
             *self.others.entry(said.other_class).or_default() += other;
         }
@@ -189,6 +192,7 @@ fn summary_of(sums: Option<Sums>, place: (usize, usize), class: usize, label: Bb
     let elsewhere = sums.elsewhere.max(f32::MIN_POSITIVE);
     LabelSummary {
         looks: sums.looks,
+        reclassed: sums.reclassed,
         own: sums.own / looks,
         best: sums.best / looks,
         cross_entropy: sums.cross_entropy / looks,

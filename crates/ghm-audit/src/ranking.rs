@@ -88,7 +88,11 @@ fn of_label(label: &LabelSummary, suspicion: &Suspicion, calls: &Calls, dataset:
     let reason = match kind {
         Kind::WrongClass => {
             let learning = format!("seen as `{seen}` with a mean score of {other:.2}, as `{class}` with {own:.2}");
-            if suggested == label.other.0 { learning } else { learning + &format!("; in the end as `{}`", name(suggested)) }
+            if suggested == label.other.0 {
+                learning
+            } else {
+                learning + &format!("; in the end as `{}`", name(suggested))
+            }
         }
         Kind::LooseBox => {
             let iou = seen_box.iou(object.bbox_in_image);

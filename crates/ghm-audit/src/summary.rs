@@ -65,6 +65,8 @@ pub struct LabelSummary {
     pub iou: f32,
     /// The box that was seen, in pixels of the picture.
     pub bbox: Bbox,
+    /// Whether it has been given the class that was seen beside its former one since.
+    pub reclassed: bool,
     /// What the trained network sees of it, where it was asked.
     pub sight: Option<Sight>,
 }
@@ -76,8 +78,8 @@ pub struct Sight {
     pub score: f32,
     /// Its box, in pixels of the picture; the label's own where nothing is seen.
     pub bbox: Bbox,
-    /// The class that it sees most of there but for the label's own, and its share of what it sees there of all classes, 0 to 1; `None`
-    /// where it sees no other or is less sure than it usually is of labels.
+    /// The class but for the label's own that it sees most of at the label's box, and its share of what it sees there of all classes, 0
+    /// to 1; `None` where it sees no other as surely as it usually sees labels.
     pub other: Option<(usize, f32)>,
 }
 
@@ -134,6 +136,7 @@ impl LabelSummary {
             box_norm: nothing,
             iou: nothing,
             bbox,
+            reclassed: false,
             sight: None,
         }
     }

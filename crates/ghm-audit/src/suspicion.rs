@@ -18,7 +18,7 @@
 //! | duplicate | IoU of two labels of one class, for the less sure one | 0.75 | 0.05 |
 //! | the class of a wrong class | share of the suggested class in the sum of scores of all other classes that were seen | 0.68 | 0.08 |
 //! | the class of a missing box | the same of all classes | 0.36 | 0.06 |
-//! | either, where the trained network is as sure there as of labels | the same of its best score for each class, the label's own too | 0.36 | 0.06 |
+//! | either, where the trained network sees that class as surely as it usually sees labels | the same of its best score for each class, the label's own too | 0.36 | 0.06 |
 //!
 //! The suspicion, and for the last three the certainty of the class, is `1 / (1 + exp(-(x - even) / width))`. That of a loose box is
 //! multiplied by `(1 - j) / 0.15` where the label's IoU `j` with the mean of the boxes that are seen is above 0.85.
@@ -205,8 +205,10 @@ fn of_label(
         Origin::Detections => 1.0,
     };
     let looks = label.looks.len() as f32;
+    // That the network has learned a former class says nothing against the one that it saw beside it.
+    let ratio = if label.reclassed { 0.0 } else { sum.square_ratio / looks };
     Suspicion {
-        wrong_class: WRONG_CLASS.of(0.5 * f32::ln((sum.square_ratio / looks).max(f32::MIN_POSITIVE))),
+        wrong_class: WRONG_CLASS.of(0.5 * f32::ln(ratio.max(f32::MIN_POSITIVE))),
         loose_box,
         spurious_box: SPURIOUS_BOX.of(there * sum.absence / looks),
         duplicate,

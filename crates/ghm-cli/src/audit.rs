@@ -129,9 +129,7 @@ fn trained(directory: &RunDirectory, dataset: &Dataset, arguments: &AuditArgumen
         Ok(_) => "its classes are others".to_owned(),
         Err(error) => format!("{:#}", anyhow::Error::from(error)),
     };
-    eprintln!(
-        "warning: the trained network is not asked, boxes and the classes of missing labels go by the evidence alone: {reason}"
-    );
+    eprintln!("warning: the trained network is not asked, boxes and classes go by the evidence alone: {reason}");
     Ok(None)
 }
 
@@ -140,7 +138,7 @@ fn asked(observed: Summary, shown: &Shown, dataset: &Dataset) -> Summary {
     let asked = observed.with_sights(shown, dataset);
     if asked.labels.iter().all(|label| label.sight.is_none()) {
         eprintln!(
-            "warning: the trained network sees nothing of half of the labels, boxes and the classes of missing labels go by the evidence \
+            "warning: the trained network sees nothing of half of the labels, boxes and classes go by the evidence \
              alone; a lower model.predict.score or a longer training helps"
         );
     }

@@ -36,7 +36,7 @@ pub struct AuditArguments {
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Go by what the run wrote down alone: the trained network is not asked about its training pictures, which takes as long as
-    /// predicting in them, and boxes and the classes of missing labels are suggested less well
+    /// predicting in them, and boxes and classes are suggested less well
     #[arg(long, conflicts_with_all = ["annotations", "folds"])]
     pub evidence_only: bool,
     /// Where the list goes; never overwritten [default: RUN/audit, without a run audit, or the next free number of it]
