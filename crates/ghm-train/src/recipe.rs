@@ -388,6 +388,21 @@ mod tests {
     }
 
     #[test]
+    fn the_recipes_that_come_with_the_project_are_recipes() {
+        let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+        let files = |folder: &Path| {
+            let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+            entries.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect::<Vec<_>>()
+        };
+        let all = [files(&recipes), files(&recipes.join("coco"))].concat();
+        assert!(all.iter().any(|path| path.ends_with("wrong-labels.toml")), "{all:?}");
+        for path in all {
+            let recipe = Recipe::read(&path, &["data.root=photos".into()]).unwrap();
+            assert!(recipe.validate().is_ok(), "{}", path.display());
+        }
+    }
+
+    #[test]
     fn overrides_reach_every_depth_with_every_type() {
         assert_eq!(
             overridden("loss.classification.kind=focal").unwrap().loss.classification.kind,
