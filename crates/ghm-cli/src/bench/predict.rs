@@ -175,7 +175,7 @@ impl Measured {
         aligned(&lines)
             + &format!(
                 "\nMade-up pictures of {}x{} (network: {}), {}, {}; peak memory {memory}. Crowded: more candidates on every level than are kept.\n\
-                 GFLOP/s: of convolutions, a product and a sum being two; a large matrix product reaches {:.0} here.",
+                 GFLOP/s: of convolutions, a product and a sum being two; a large matrix product on the CPU reaches {:.0}.",
                 self.size.0,
                 self.size.1,
                 self.of,

@@ -186,7 +186,7 @@ impl Measured {
         aligned(&lines)
             + &format!(
                 "\n{} of {width}x{height} in the last batch ({}), {}, {}: {:.2} pictures a second, peak memory {memory}.\n\
-                 GFLOP/s: of convolutions, a product and a sum being two; a large matrix product reaches {:.0} here.",
+                 GFLOP/s: of convolutions, a product and a sum being two; a large matrix product on the CPU reaches {:.0}.",
                 counted(pictures, "picture"),
                 self.of,
                 self.device,
