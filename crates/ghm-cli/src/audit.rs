@@ -14,6 +14,7 @@ use ghm_train::{Checkpoint, Predictor, RunDirectory, replace_file};
 use serde_json::{Value, json};
 
 use crate::arguments::{AuditArguments, AuditVerb};
+use crate::failure::in_a_line;
 use crate::interrupt::STOPPED;
 use crate::output::{expect_free, free_path, print};
 use crate::table::counted;
@@ -127,7 +128,7 @@ fn trained(directory: &RunDirectory, dataset: &Dataset, arguments: &AuditArgumen
     let reason = match Predictor::open(directory, &device) {
         Ok(predictor) if predictor.categories() == dataset.categories => return Ok(Some(predictor)),
         Ok(_) => "its classes are others".to_owned(),
-        Err(error) => format!("{:#}", anyhow::Error::from(error)),
+        Err(error) => in_a_line(&error.into()),
     };
     eprintln!("warning: the trained network is not asked, boxes and classes go by the evidence alone: {reason}");
     Ok(None)

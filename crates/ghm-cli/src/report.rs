@@ -10,6 +10,7 @@ use ghm_report::{Block, Figure, page};
 use ghm_train::{Recipe, RunDirectory, replace_file};
 
 use crate::arguments::ReportArguments;
+use crate::failure::in_a_line;
 use crate::output::{expect_free, name_of};
 use crate::sweep;
 
@@ -38,7 +39,7 @@ pub fn run(arguments: &ReportArguments) -> Result<ExitCode> {
 pub fn write(directory: &RunDirectory) {
     let arguments = ReportArguments { folder: directory.root().to_owned(), out: None };
     if let Err(error) = run(&arguments) {
-        eprintln!("warning: there is no report: {error:#}");
+        eprintln!("warning: there is no report: {}", in_a_line(&error));
     }
 }
 

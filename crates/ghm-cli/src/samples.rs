@@ -11,6 +11,8 @@ use ghm_report::{DrawnBox, class_colour, draw_boxes, enlarge, side_by_side, writ
 use ghm_train::{Observer, Plan};
 use image::RgbImage;
 
+use crate::failure::in_a_line;
+
 /// How many pictures are drawn.
 const PICTURES: usize = 8;
 
@@ -60,7 +62,7 @@ fn score_of_nth(mut scores: Vec<f64>, labels: usize) -> f64 {
 impl Observer for Samples {
     fn detections(&mut self, plan: &Plan, detections: &[Detection]) {
         if let Err(error) = self.draw(plan, detections) {
-            eprintln!("warning: the sample pictures cannot be written: {error:#}");
+            eprintln!("warning: the sample pictures cannot be written: {}", in_a_line(&error));
         }
     }
 }

@@ -13,6 +13,7 @@ use ghm_train::{Recipe, RunDirectory};
 use super::folder::{Folder, make_parent};
 use super::live::Live;
 use super::{data, outcome, recipe};
+use crate::failure::in_a_line;
 use crate::interrupt::STOPPED;
 
 /// How often a process is looked at.
@@ -72,7 +73,7 @@ impl Worker<'_> {
 
     /// Keeps what came out of a run by a recipe, or why nothing did.
     fn keep(&self, run: &Run, recipe: Option<&Recipe>, outcome: Result<Outcome>) -> Result<Option<Outcome>> {
-        let outcome = outcome.unwrap_or_else(|error| Outcome::failed(&format!("{error:#}")));
+        let outcome = outcome.unwrap_or_else(|error| Outcome::failed(&in_a_line(&error)));
         self.folder.keep(run, recipe, Some(&outcome))?;
         Ok(Some(outcome))
     }
