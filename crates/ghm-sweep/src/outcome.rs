@@ -20,6 +20,9 @@ pub const NUMBERS: [&str; 12] = [
     "AR_large",
 ];
 
+/// What a run took: seconds, and the share of its updates' time that went into the losses.
+pub const COSTS: [&str; 2] = ["seconds", "losses_percent"];
+
 /// What came out of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
@@ -30,6 +33,9 @@ pub enum Outcome {
         numbers: BTreeMap<String, f64>,
         /// Wall time of its updates and evaluations.
         seconds: f64,
+        /// What both losses, with their densities and gradients, took of the updates' time, 0 to 100; `None` where it is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        losses_percent: Option<f64>,
         /// By what it was run, as a digest that says nothing of where its files lie; empty where it is not known.
         #[serde(default)]
         settings: String,
@@ -55,10 +61,14 @@ impl Outcome {
         }
     }
 
-    /// A number of a finished run.
+    /// A number of a finished run: one of [`NUMBERS`] or [`COSTS`].
     pub fn number(&self, metric: &str) -> Option<f64> {
         match self {
-            Self::Finished { numbers, .. } => numbers.get(metric).copied(),
+            Self::Finished { numbers, seconds, losses_percent, .. } => match metric {
+                "seconds" => Some(*seconds),
+                "losses_percent" => *losses_percent,
+                _ => numbers.get(metric).copied(),
+            },
             Self::Failed { .. } => None,
         }
     }

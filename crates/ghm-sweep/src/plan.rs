@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::error::SweepError;
 use crate::file::{AxisFile, ChoiceFile, CompareFile, SweepFile};
-use crate::outcome::NUMBERS;
+use crate::outcome::{COSTS, NUMBERS};
 
 /// What is to be run.
 #[derive(Clone, Debug, PartialEq)]
@@ -159,8 +159,9 @@ fn checked(file: SweepFile, path: &Path) -> Result<Sweep, String> {
     if file.seeds.is_empty() {
         return Err("seeds: give at least one".into());
     }
-    if !NUMBERS.contains(&file.metric.as_str()) {
-        return Err(format!("metric: `{}` is none of {}", file.metric, NUMBERS.join(", ")));
+    let costs = COSTS.contains(&file.metric.as_str());
+    if !costs && !NUMBERS.contains(&file.metric.as_str()) {
+        return Err(format!("metric: `{}` is none of {}, {}", file.metric, NUMBERS.join(", "), COSTS.join(", ")));
     }
     distinct(file.seeds.iter().map(u64::to_string), "seeds")?;
     let axes = file.axes.iter().map(axis).collect::<Result<Vec<_>, _>>()?;
@@ -169,6 +170,9 @@ fn checked(file: SweepFile, path: &Path) -> Result<Sweep, String> {
         axes.iter().filter(|axis| axis.choices.iter().any(|choice| choice.noise.is_some())).collect();
     if let [first, second, ..] = noisy[..] {
         return Err(format!("axes `{}` and `{}` both have noise; put it into one of them", first.name, second.name));
+    }
+    if costs && (!file.default.is_empty() || axes.iter().any(|axis| axis.choose)) {
+        return Err(format!("metric: `{}` is a cost; `choose` and `default` look for the largest number", file.metric));
     }
     let columns = columns(file.columns.as_deref(), &axes)?;
     let compare = file.compare.as_ref().map(|compare| compared(compare, &axes)).transpose()?;

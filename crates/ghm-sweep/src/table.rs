@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::outcome::{NUMBERS, Outcome};
+use crate::outcome::{COSTS, NUMBERS, Outcome};
 use crate::plan::Cell;
 use crate::results::{Difference, Results, Row};
 use crate::sensitivity::Sensitivity;
@@ -182,7 +182,7 @@ fn line(cells: &[String]) -> String {
     format!("| {} |\n", escaped.join(" | "))
 }
 
-/// A line a run, as RFC 4180 has it: its values, seed, state, numbers, seconds, reason.
+/// A line a run, as RFC 4180 has it: its values, seed, state, numbers, what it took, reason.
 ///
 /// # Errors
 /// None that is known: it is written to memory.
@@ -190,7 +190,7 @@ pub fn csv(results: &Results) -> Result<Vec<u8>, csv::Error> {
     let sweep = results.sweep;
     let axes = sweep.axes.iter().map(|axis| axis.name.as_str());
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(axes.chain(["seed", "state"]).chain(NUMBERS).chain(["seconds", "reason"]))?;
+    writer.write_record(axes.chain(["seed", "state"]).chain(NUMBERS).chain(COSTS).chain(["reason"]))?;
     for run in sweep.runs() {
         let outcome = results.outcomes.get(&(run.cell.clone(), run.seed));
         let mut cells: Vec<String> = sweep.names(&run.cell).into_iter().map(str::to_owned).collect();
@@ -198,10 +198,10 @@ pub fn csv(results: &Results) -> Result<Vec<u8>, csv::Error> {
         let number =
             |name: &str| outcome.and_then(|outcome| outcome.number(name)).map_or(String::new(), |n| n.to_string());
         cells.extend(NUMBERS.map(number));
-        cells.extend(match outcome {
-            Some(Outcome::Finished { seconds, .. }) => [format!("{seconds:.1}"), String::new()],
-            Some(Outcome::Failed { reason }) => [String::new(), reason.clone()],
-            None => [String::new(), String::new()],
+        cells.extend(COSTS.map(number));
+        cells.push(match outcome {
+            Some(Outcome::Failed { reason }) => reason.clone(),
+            _ => String::new(),
         });
         writer.write_record(cells)?;
     }

@@ -131,6 +131,13 @@ impl RunDirectory {
         Recipe::read(&self.recipe_path(), &[])
     }
 
+    /// Reads what each update so far has left; the last line may be half of one, while the run goes on, and is left out.
+    pub fn read_metrics(&self) -> Result<impl Iterator<Item = StepRecord>, TrainError> {
+        let path = self.metrics_path();
+        let file = File::open(&path).map_err(io(&path, "cannot be read"))?;
+        Ok(BufReader::new(file).lines().map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()))
+    }
+
     /// Opens all logs for a run that has made `step` updates: later lines, of a session that was killed, are dropped.
     ///
     /// Until the logs are closed no other process can open them.

@@ -1,11 +1,7 @@
 //! Losses, learning rate and average precision over the epochs.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-
 use anyhow::{Context, Result};
 use ghm_report::{Block, Chart, ChartAxis, Mark, Point, Series};
-use ghm_train::StepRecord;
 use serde::Deserialize;
 
 use super::{Subject, figures, heading};
@@ -78,13 +74,8 @@ fn epochs(subject: &Subject) -> Result<Vec<Epoch>> {
 
 /// The learning rate of some updates, evenly spread.
 fn rates(subject: &Subject) -> Result<Series> {
-    let path = subject.directory.metrics_path();
-    let file = File::open(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    // The last line may be half of one, while the run goes on.
-    let records =
-        BufReader::new(file).lines().map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok());
-    let rates: Vec<Point> =
-        records.map(|record: StepRecord| Point::new(record.step as f64, record.learning_rate)).collect();
+    let records = subject.directory.read_metrics()?;
+    let rates: Vec<Point> = records.map(|record| Point::new(record.step as f64, record.learning_rate)).collect();
     let every = rates.len().div_ceil(POINTS).max(1);
     Ok(Series { name: "learning rate".into(), mark: Mark::Line, points: rates.into_iter().step_by(every).collect() })
 }

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 
 use anyhow::{Context, Result};
 use ghm_sweep::Outcome;
-use ghm_train::RunDirectory;
+use ghm_train::{RunDirectory, StepTime};
 use serde_json::Value;
 
 /// What a finished run says of itself, which was run by these settings.
@@ -19,7 +19,17 @@ pub fn of_run(root: &Path, settings: String) -> Result<Outcome> {
     let numbers = evaluation.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).collect();
     let epochs = directory.epochs_path();
     let lines = std::fs::read_to_string(&epochs).with_context(|| format!("{}: cannot be read", epochs.display()))?;
-    Ok(Outcome::Finished { numbers, seconds: seconds(&lines).unwrap_or(0.0), settings })
+    let losses_percent = losses_percent(&directory)?;
+    Ok(Outcome::Finished { numbers, seconds: seconds(&lines).unwrap_or(0.0), losses_percent, settings })
+}
+
+/// What both losses took of the time of all updates; `None` where there were none.
+fn losses_percent(directory: &RunDirectory) -> Result<Option<f64>> {
+    let mut time = StepTime::default();
+    for record in directory.read_metrics()? {
+        time.add(&record.time);
+    }
+    Ok((time.total() > 0.0).then(|| 100.0 * time.loss / time.total()))
 }
 
 /// The time since the start in the last line of `epochs.csv`.

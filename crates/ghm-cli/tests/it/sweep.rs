@@ -29,14 +29,19 @@ fn workplace(sweep: &str) -> Workplace {
     place
 }
 
-/// The lines of a sweep's CSV without the seconds.
+/// The lines of a sweep's CSV without what the runs took.
 fn lines(place: &Workplace, out: &str) -> Vec<Vec<String>> {
     let text = std::fs::read_to_string(place.path(out).join("sweep.csv")).unwrap();
-    let seconds = text.lines().next().unwrap().split(',').position(|name| name == "seconds").unwrap();
+    let column = |cost: &str| text.lines().next().unwrap().split(',').position(|name| name == cost).unwrap();
+    let costs = ["seconds", "losses_percent"].map(column);
     let without = |line: &str| {
-        let mut cells: Vec<String> = line.split(',').map(str::to_owned).collect();
-        cells.remove(seconds);
-        cells
+        let cells: Vec<&str> = line.split(',').collect();
+        // Of the header they are names.
+        for cost in costs.map(|column| cells[column].parse::<f64>()).into_iter().flatten() {
+            assert!(cost > 0.0, "{line}");
+        }
+        let kept = cells.iter().enumerate().filter(|(column, _)| !costs.contains(column));
+        kept.map(|(_, cell)| (*cell).to_owned()).collect()
     };
     text.lines().map(without).collect()
 }

@@ -71,6 +71,10 @@ fn what_is_wrong_with_a_file_is_said_with_its_name_and_the_way_out() {
         (with("flip = 0.2", "flips = 0.2"), "unknown field `flips`"),
         (with("flip = 0.2", "flip = 0.2, mix = 0.1"), "axis `noise`: `flips 20%`: mix is all four"),
         (format!("metric = 'mAP'\n{FULL}"), "metric: `mAP` is none of AP, AP50"),
+        (
+            format!("metric = 'seconds'\n{FULL}"),
+            "metric: `seconds` is a cost; `choose` and `default` look for the largest",
+        ),
         (with("axis = \"loss\"", "axis = \"los\""), "compare.axis: there is no axis `los`"),
         (with("with = \"focal\"", "with = \"Focal\""), "compare.with: axis `loss` has no `Focal`"),
         (with("axis = \"loss\", with = \"focal\"", "axis = \"rate\", with = \"0.001\""), "axis `rate` is chosen from"),

@@ -19,7 +19,15 @@ fn ap(cell: &[usize], seed: u64) -> f64 {
 pub fn outcomes(sweep: &Sweep) -> Outcomes {
     let of = |run: ghm_sweep::Run| {
         let numbers = BTreeMap::from([("AP".to_owned(), ap(&run.cell.0, run.seed))]);
-        ((run.cell, run.seed), Outcome::Finished { numbers, seconds: 60.0, settings: String::new() })
+        (
+            (run.cell, run.seed),
+            Outcome::Finished {
+                numbers,
+                seconds: 60.0,
+                losses_percent: Some(run.seed as f64 + 0.5),
+                settings: String::new(),
+            },
+        )
     };
     sweep.runs().into_iter().map(of).collect()
 }
@@ -46,6 +54,17 @@ fn of_an_axis_that_is_chosen_from_each_row_has_its_best_value() {
         (spread.mean - 0.404).abs() < 1e-12
             && (spread.standard_deviation.unwrap() - 0.002f64 / 2f64.sqrt()).abs() < 1e-12
     );
+}
+
+#[test]
+fn what_runs_took_is_compared_as_their_numbers_are() {
+    let sweep = |metric: &str| parse(&format!("metric = '{metric}'\n{}", FULL.replace("choose = true", ""))).unwrap();
+    let (shares, seconds) = (sweep("losses_percent"), sweep("seconds"));
+    let results = outcomes(&shares);
+    // 3.5 and 5.5 by the seed.
+    let spread = Results::new(&shares, &results).rows[0].spread().unwrap();
+    assert!((spread.mean - 4.5).abs() < 1e-12 && (spread.standard_deviation.unwrap() - 2f64.sqrt()).abs() < 1e-12);
+    assert!((Results::new(&seconds, &results).rows[0].spread().unwrap().mean - 60.0).abs() < 1e-12);
 }
 
 #[test]

@@ -85,11 +85,12 @@ fn the_csv_has_a_line_for_every_run_and_quotes_what_has_to_be() {
     assert_eq!(lines.len(), 1 + runs.len());
     assert_eq!(
         lines[0],
-        "rate,noise,loss,seed,state,AP,AP50,AP75,AP_small,AP_medium,AP_large,AR_1,AR_10,AR_100,AR_small,AR_medium,AR_large,seconds,reason"
+        "rate,noise,loss,seed,state,AP,AP50,AP75,AP_small,AP_medium,AP_large,AR_1,AR_10,AR_100,AR_small,AR_medium,AR_large,seconds,losses_percent,reason"
     );
-    assert_eq!(lines[1], "0.0005,clean,focal,3,failed,,,,,,,,,,,,,,\"a \"\"bad\"\" day\"");
-    assert_eq!(lines[2], "0.0005,clean,GHM-C,3,missing,,,,,,,,,,,,,,");
+    assert_eq!(lines[1], "0.0005,clean,focal,3,failed,,,,,,,,,,,,,,,\"a \"\"bad\"\" day\"");
+    assert_eq!(lines[2], "0.0005,clean,GHM-C,3,missing,,,,,,,,,,,,,,,");
     assert!(lines[3].starts_with("0.0005,\"flips, 20%\",focal,3,finished,0.25"), "{}", lines[3]);
+    assert!(lines[3].ends_with(",60,3.5,"), "{}", lines[3]);
 }
 
 #[test]
