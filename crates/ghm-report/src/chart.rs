@@ -8,12 +8,18 @@ use plotters::coord::Shift;
 use plotters::element::ErrorBarOrientV;
 use plotters::prelude::*;
 use plotters::series::{DashedLineSeries, LineSeries};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
 use crate::file::ReportError;
 
 /// Width and height of a chart, in units: those of SVG, or pairs of pixels.
 const SIZE: (u32, u32) = (720, 420);
+
+/// What is left free around a chart, for the values beside it and for the label and the values under it, in units.
+const MARGINS: u32 = 14;
+const BESIDE: u32 = 62;
+const UNDER: u32 = 46;
 
 /// Pixels of a unit where a chart is made of pixels.
 const PIXELS: u32 = 2;
@@ -59,7 +65,7 @@ const DASH: (u32, u32) = (7, 4);
 /// Radius of a dot, in units.
 const DOT: u32 = 4;
 
-/// Width of a letter in the legend, about, in units; and the most letters for which there is room.
+/// Width of a letter in the legend and along the axes, about, in units; and the most letters for which there is room.
 const LETTER: u32 = 7;
 const LONGEST: usize = 30;
 
@@ -172,6 +178,14 @@ impl Chart {
         ReportError::Chart { title: self.title.clone(), reason: reason.to_string() }
     }
 
+    /// How much more room names under the chart take where they stand upright, for want of room side by side; else 0.
+    fn names_height(&self) -> u32 {
+        let longest = self.x.names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let width = LETTER * longest.min(LONGEST) as u32;
+        let room = SIZE.0 - 2 * MARGINS - BESIDE - self.legend_width();
+        if self.x.names.len() as u32 * width > room { width } else { 0 }
+    }
+
     fn legend_width(&self) -> u32 {
         let longest = self.series.iter().map(|series| series.name.chars().count()).max().unwrap_or(0);
         if self.series.len() > 1 { 30 + LETTER * longest.min(LONGEST) as u32 } else { 0 }
@@ -216,10 +230,10 @@ impl<'a> Plot<'a> {
         area.fill(&WHITE)?;
         let mut plane = ChartBuilder::on(area)
             .caption(&chart.title, letters(17))
-            .margin(14 * unit)
-            .margin_right((14 + chart.legend_width()) * unit)
-            .x_label_area_size(46 * unit)
-            .y_label_area_size(62 * unit)
+            .margin(MARGINS * unit)
+            .margin_right((MARGINS + chart.legend_width()) * unit)
+            .x_label_area_size((UNDER + chart.names_height()) * unit)
+            .y_label_area_size(BESIDE * unit)
             .build_cartesian_2d(self.x.clone(), self.y.clone())?;
         plane
             .configure_mesh()
@@ -232,7 +246,7 @@ impl<'a> Plot<'a> {
             .y_labels(chart.y.ticks(&self.y))
             .x_desc(&chart.x.label)
             .y_desc(&chart.y.label)
-            .x_label_formatter(&|value| chart.x.text(*value))
+            .x_label_formatter(&|value| if chart.names_height() > 0 { String::new() } else { chart.x.text(*value) })
             .y_label_formatter(&|value| chart.y.text(*value))
             .draw()?;
         for (number, series) in chart.series.iter().enumerate() {
@@ -255,6 +269,14 @@ impl<'a> Plot<'a> {
             let dots: Vec<&Placed> = if series.mark == Mark::Line { alone.collect() } else { points().collect() };
             let dots = dots.into_iter().filter(|point| point.bar.is_none());
             plane.draw_series(dots.map(|point| Circle::new((point.x, point.y), DOT * unit, look.dot(unit))))?;
+        }
+        if chart.names_height() > 0 {
+            let style = letters(13).into_font().transform(FontTransform::Rotate270).color(&BLACK);
+            let style = style.pos(Pos::new(HPos::Right, VPos::Center));
+            for (index, name) in chart.x.names.iter().enumerate() {
+                let (x, y) = plane.plotting_area().map_coordinate(&(index as f64, self.y.start));
+                area.draw(&Text::new(name.clone(), (x, y + 9 * unit as i32), style.clone()))?;
+            }
         }
         self.draw_legend(area)?;
         area.present()

@@ -54,7 +54,14 @@ fn chart(results: &Results, (along, columns): (usize, usize), beside: &[usize], 
         series: if along == columns {
             vec![series(sweep.metric.clone(), None)]
         } else {
-            names(columns).into_iter().enumerate().map(|(choice, name)| series(name, Some(choice))).collect()
+            let names = named(&sweep.axes[columns].name, names(columns));
+            names.into_iter().enumerate().map(|(choice, name)| series(name, Some(choice))).collect()
         },
     }
+}
+
+/// Values that are numbers with what they are numbers of, which they do not say alone.
+fn named(axis: &str, values: Vec<String>) -> Vec<String> {
+    let numbers = values.iter().all(|value| value.parse::<f64>().is_ok());
+    if numbers { values.iter().map(|value| format!("{axis} {value}")).collect() } else { values }
 }

@@ -31,6 +31,19 @@ fn a_chart_names_everything_that_it_shows() {
 }
 
 #[test]
+fn names_that_have_no_room_side_by_side_stand_upright() {
+    let upright = |chart: &Chart| chart.svg().unwrap().matches("rotate(270").count();
+    // The label of the axis at the left is always upright.
+    assert_eq!(upright(&chart()), 1);
+    let mut many = chart();
+    many.x.names = (0..21).map(|number| format!("spawn {number}%")).collect();
+    assert_eq!(upright(&many), 1 + 21);
+    let svg = many.svg().unwrap();
+    assert!(many.x.names.iter().all(|name| svg.matches(&format!(">\n{name}\n<")).count() == 1), "{svg}");
+    many.picture().unwrap();
+}
+
+#[test]
 fn what_is_no_number_is_left_out() {
     let mut chart = chart();
     chart.series[1].points[2].y = f64::NAN;
