@@ -65,9 +65,12 @@ const DASH: (u32, u32) = (7, 4);
 /// Radius of a dot, in units.
 const DOT: u32 = 4;
 
-/// Width of a letter in the legend and along the axes, about, in units; and the most letters for which there is room.
+/// Width of a letter in the legend, about, in units; and the most letters for which there is room.
 const LETTER: u32 = 7;
 const LONGEST: usize = 30;
+
+/// The same of a name along an axis, where room is scarce.
+const NARROW: u32 = 6;
 
 /// The letters: pixels need them here, SVG takes those of whoever looks at it.
 const LETTERS: &[u8] = include_bytes!("../assets/Roboto-Regular.ttf");
@@ -181,7 +184,7 @@ impl Chart {
     /// How much more room names under the chart take where they stand upright, for want of room side by side; else 0.
     fn names_height(&self) -> u32 {
         let longest = self.x.names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        let width = LETTER * longest.min(LONGEST) as u32;
+        let width = NARROW * longest.min(LONGEST) as u32;
         let room = SIZE.0 - 2 * MARGINS - BESIDE - self.legend_width();
         if self.x.names.len() as u32 * width > room { width } else { 0 }
     }
