@@ -230,6 +230,7 @@ impl<'a> Plot<'a> {
     fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
         let (chart, unit) = (self.chart, self.unit);
         let letters = |size: u32| ("sans-serif", size * unit);
+        let upright = chart.names_height() > 0;
         area.fill(&WHITE)?;
         let mut plane = ChartBuilder::on(area)
             .caption(&chart.title, letters(17))
@@ -249,7 +250,7 @@ impl<'a> Plot<'a> {
             .y_labels(chart.y.ticks(&self.y))
             .x_desc(&chart.x.label)
             .y_desc(&chart.y.label)
-            .x_label_formatter(&|value| if chart.names_height() > 0 { String::new() } else { chart.x.text(*value) })
+            .x_label_formatter(&|value| if upright { String::new() } else { chart.x.text(*value) })
             .y_label_formatter(&|value| chart.y.text(*value))
             .draw()?;
         for (number, series) in chart.series.iter().enumerate() {
@@ -273,16 +274,22 @@ impl<'a> Plot<'a> {
             let dots = dots.into_iter().filter(|point| point.bar.is_none());
             plane.draw_series(dots.map(|point| Circle::new((point.x, point.y), DOT * unit, look.dot(unit))))?;
         }
-        if chart.names_height() > 0 {
-            let style = letters(13).into_font().transform(FontTransform::Rotate270).color(&BLACK);
-            let style = style.pos(Pos::new(HPos::Right, VPos::Center));
-            for (index, name) in chart.x.names.iter().enumerate() {
-                let (x, y) = plane.plotting_area().map_coordinate(&(index as f64, self.y.start));
-                area.draw(&Text::new(name.clone(), (x, y + 9 * unit as i32), style.clone()))?;
-            }
+        if upright {
+            self.draw_names(area, |index| plane.plotting_area().map_coordinate(&(index as f64, self.y.start)))?;
         }
         self.draw_legend(area)?;
         area.present()
+    }
+
+    /// The names of the values, upright below where each lies on the axis.
+    fn draw_names<B: DrawingBackend>(&self, area: &Area<B>, place: impl Fn(usize) -> (i32, i32)) -> Drawn<B> {
+        let font = ("sans-serif", 13 * self.unit).into_font().transform(FontTransform::Rotate270);
+        let style = font.color(&BLACK).pos(Pos::new(HPos::Right, VPos::Center));
+        for (index, name) in self.chart.x.names.iter().enumerate() {
+            let (x, y) = place(index);
+            area.draw(&Text::new(name.clone(), (x, y + 9 * self.unit as i32), style.clone()))?;
+        }
+        Ok(())
     }
 
     /// Beside the chart, where no point can be; nothing for a single series.

@@ -65,3 +65,15 @@ fn named(axis: &str, values: Vec<String>) -> Vec<String> {
     let numbers = values.iter().all(|value| value.parse::<f64>().is_ok());
     if numbers { values.iter().map(|value| format!("{axis} {value}")).collect() } else { values }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[test]
+    fn numbers_say_of_what_they_are_and_words_speak_for_themselves() {
+        let of = |values: [&str; 2]| named("gamma", values.map(str::to_owned).into());
+        assert_eq!(of(["0.5", "1"]), ["gamma 0.5", "gamma 1"]);
+        assert_eq!(of(["0.5", "none"]), ["0.5", "none"]);
+    }
+}

@@ -19,8 +19,8 @@ pub fn of_run(root: &Path, settings: String) -> Result<Outcome> {
     let numbers = evaluation.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).collect();
     let epochs = directory.epochs_path();
     let lines = std::fs::read_to_string(&epochs).with_context(|| format!("{}: cannot be read", epochs.display()))?;
-    let losses_percent = losses_percent(&directory)?;
-    Ok(Outcome::Finished { numbers, seconds: seconds(&lines).unwrap_or(0.0), losses_percent, settings })
+    let seconds = seconds(&lines).with_context(|| format!("{}: its last line has no time", epochs.display()))?;
+    Ok(Outcome::Finished { numbers, seconds, losses_percent: losses_percent(&directory)?, settings })
 }
 
 /// What both losses took of the time of all updates; `None` where there were none.
