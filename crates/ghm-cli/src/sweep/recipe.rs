@@ -31,13 +31,14 @@ pub fn clean(run: &Run, sweep: &Sweep, text: &str, places: &Places) -> Result<Re
 const DEFAULTS: u32 = 1;
 
 /// By what a run is run, as a digest that is the same wherever its files lie, of which only the name counts outside of the sweep's folder.
-/// A key at its default does not count, said or not, so that one of a later version changes no digest of before.
+/// A key at its default does not count, so that one of a later version changes no digest of before, nor does a weight of boxes that is said
+/// and is that of its kind.
 pub fn settings(run: &Run, clean: &Recipe, places: &Places) -> Result<String> {
     let mut recipe = clean.clone();
     recipe.data.root = places.portable(&recipe.data.root);
     recipe.model.weights = recipe.model.weights.map(|path| places.portable(&path));
     let said = recipe.loss.regression.weight.take();
-    // Where none is said it follows from the kind.
+    // Now that none is said `weight()` is that of the kind.
     recipe.loss.regression.weight = said.filter(|weight| *weight != recipe.loss.regression.weight());
     let mut own = beyond(&recipe, &Recipe::for_data("", Path::new(""), &[])?)?;
     if let Some(noise) = &run.noise {
@@ -109,20 +110,23 @@ mod tests {
         let smooth = "loss.regression.kind=smooth_l1";
         assert_eq!(digest(&[smooth, "loss.regression.weight=1"], None), digest(&[smooth], None));
         let flips = || Some(NoiseConfig { flip: 0.2, ..NoiseConfig::default() });
+        let weights = digest(&["model.weights=/elsewhere/a.pth"], None);
         let others = [
             plain,
             digest(&["loss.classification.bins=20"], None),
             digest(&["loss.classification.cap=2"], None),
             digest(&["loss.regression.weight=1"], None),
+            digest(&[smooth, "loss.regression.weight=10"], None),
+            digest(&[smooth], None),
             digest(&["seed=1"], None),
-            digest(&["model.weights=/elsewhere/a.pth"], None),
+            weights.clone(),
             digest(&[], flips()),
             digest(&[], flips().map(|noise| NoiseConfig { seed: 1, ..noise })),
         ];
         for (place, one) in others.iter().enumerate() {
             assert!(!others[place + 1..].contains(one), "{place}");
         }
-        assert_eq!(digest(&["model.weights=/here/a.pth"], None), others[5]);
+        assert_eq!(digest(&["model.weights=/here/a.pth"], None), weights);
     }
 
     /// Another digest makes every `sweep.json` foreign that anybody has kept.
