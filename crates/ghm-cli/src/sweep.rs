@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use ghm_report::Figure;
 use ghm_sweep::results::Outcomes;
-use ghm_sweep::{Outcome, Results, Run, Sweep, table};
+use ghm_sweep::{Outcome, Results, Run, Sweep, markdown};
 
 use crate::arguments::SweepArguments;
 use crate::interrupt::{self, STOPPED};
@@ -68,7 +68,7 @@ pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
         eprintln!("stopped; the same command goes on from here");
         return Ok(ExitCode::from(STOPPED));
     }
-    print(table::markdown(&results).trim_end())?;
+    print(markdown::tables(&results).trim_end())?;
     eprintln!("report: {}; tables: {}", folder.report().display(), folder.tables());
     let failed = outcomes.values().any(|outcome| matches!(outcome, Outcome::Failed { .. }));
     Ok(if failed { ExitCode::from(FINDINGS) } else { ExitCode::SUCCESS })
@@ -109,7 +109,7 @@ pub fn kept(path: &Path, outcomes: &Path) -> Result<(String, Vec<Figure>)> {
         );
     }
     let results = Results::new(&sweep, &ended);
-    Ok((table::markdown(&results), figure::figures(&results)?))
+    Ok((markdown::tables(&results), figure::figures(&results)?))
 }
 
 /// Where a sweep goes that is not told where.
@@ -143,7 +143,7 @@ fn work(
             let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
             live.line(&progress.add(sweep, run, outcome));
             let results = Results::new(sweep, progress.outcomes);
-            live.ended(job, &table::means(&results));
+            live.ended(job, &markdown::means(&results));
             folder.write_tables(&results)?;
         }
         Ok(())

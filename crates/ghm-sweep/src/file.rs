@@ -29,6 +29,9 @@ pub struct SweepFile {
     /// What all others are compared with.
     #[serde(default)]
     pub compare: Option<CompareFile>,
+    /// Of which axis every two values are compared.
+    #[serde(default)]
+    pub pairs: Option<PairsFile>,
     /// Values of axes that are their defaults, by the axes' names: what all other values span is told beside them.
     #[serde(default)]
     pub default: BTreeMap<String, toml::Value>,
@@ -113,6 +116,20 @@ pub struct CompareFile {
     pub axis: String,
     /// Its value that all others are compared with, all else being equal.
     pub with: String,
+}
+
+/// Every two values of an axis, over those of another one together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairsFile {
+    /// The axis of which every two values are compared, all else being equal.
+    pub axis: String,
+    /// The axis over whose values the differences are also averaged.
+    #[serde(default)]
+    pub over: Option<String>,
+    /// Those of its values that do not count.
+    #[serde(default)]
+    pub without: Vec<String>,
 }
 
 /// Scenes, as `ghm demo` draws them.

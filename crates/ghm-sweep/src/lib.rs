@@ -7,8 +7,10 @@
 //! | [`outcome`] | what came out of a run |
 //! | [`statistics`] | means, standard deviations, paired differences and their intervals |
 //! | [`results`] | outcomes by cell, the chosen ones, and how they differ |
+//! | [`pairs`] | every two values of an axis, over several rows together |
 //! | [`sensitivity`] | how much a grid of settings matters, and what its default costs |
-//! | [`table`] | results as Markdown, CSV and JSON |
+//! | [`markdown`] | results as Markdown |
+//! | [`table`] | results as CSV and JSON |
 //!
 //! ```
 //! let sweep = ghm_sweep::Sweep::parse(
@@ -30,7 +32,9 @@
 
 mod error;
 pub mod file;
+pub mod markdown;
 pub mod outcome;
+pub mod pairs;
 pub mod plan;
 pub mod results;
 pub mod sensitivity;
@@ -39,7 +43,8 @@ pub mod table;
 
 pub use error::SweepError;
 pub use outcome::Outcome;
-pub use plan::{Axis, Cell, Choice, Run, Sweep};
+pub use pairs::Pair;
+pub use plan::{Axis, Cell, Choice, Pairs, Run, Sweep};
 pub use results::{Difference, Results, Row};
 pub use sensitivity::Sensitivity;
 pub use statistics::{Interval, Spread};

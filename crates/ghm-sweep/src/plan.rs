@@ -7,7 +7,7 @@ use ghm_data::{NoiseConfig, SceneConfig};
 use serde::Deserialize;
 
 use crate::error::SweepError;
-use crate::file::{AxisFile, ChoiceFile, CompareFile, SweepFile};
+use crate::file::{AxisFile, ChoiceFile, CompareFile, PairsFile, SweepFile};
 use crate::outcome::{COSTS, NUMBERS};
 
 /// What is to be run.
@@ -27,6 +27,8 @@ pub struct Sweep {
     pub columns: Option<usize>,
     /// The axis and its value that all others are compared with.
     pub compare: Option<(usize, usize)>,
+    /// The axis of which every two values are compared.
+    pub pairs: Option<Pairs>,
     /// Axes with their defaults; of the grid of these axes it is told how much it matters.
     pub default: Vec<(usize, usize)>,
     /// Scenes to draw in place of the recipe's data.
@@ -53,6 +55,30 @@ pub struct Choice {
     pub set: Vec<String>,
     /// Label noise that the training pictures get, its seed still open.
     pub noise: Option<NoiseConfig>,
+}
+
+/// Every two values of an axis are compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pairs {
+    /// The axis.
+    pub axis: usize,
+    /// Another axis, and those of its values, at least one, over which the differences are also averaged.
+    pub over: Option<(usize, Vec<usize>)>,
+}
+
+impl Pairs {
+    /// The cells that differ from one in nothing but these axes, and have a value of the first: one for each value of the second.
+    pub fn cells(&self, cell: &Cell, value: usize) -> Vec<Cell> {
+        let mut cell = cell.clone();
+        cell.0[self.axis] = value;
+        let Some((axis, values)) = &self.over else { return vec![cell] };
+        let with = |value: &usize| {
+            let mut cell = cell.clone();
+            cell.0[*axis] = *value;
+            cell
+        };
+        values.iter().map(with).collect()
+    }
 }
 
 /// A value of every axis.
@@ -121,6 +147,15 @@ impl Sweep {
         (0..self.axes.len()).filter(move |axis| !self.axes[*axis].choose && !in_grid(axis))
     }
 
+    /// The axes that are shown, and of which no two values are compared in pairs nor averaged over.
+    pub fn beside_pairs(&self) -> Vec<usize> {
+        let in_pairs = |axis: usize| {
+            let over = |pairs: &Pairs| pairs.over.as_ref().is_some_and(|(over, _)| *over == axis);
+            self.pairs.as_ref().is_some_and(|pairs| pairs.axis == axis || over(pairs))
+        };
+        (0..self.axes.len()).filter(|axis| !self.axes[*axis].choose && !in_pairs(*axis)).collect()
+    }
+
     /// The names of a cell's values, one for each axis.
     pub fn names(&self, cell: &Cell) -> Vec<&str> {
         self.choices(cell).map(|choice| choice.name.as_str()).collect()
@@ -176,6 +211,7 @@ fn checked(file: SweepFile, path: &Path) -> Result<Sweep, String> {
     }
     let columns = columns(file.columns.as_deref(), &axes)?;
     let compare = file.compare.as_ref().map(|compare| compared(compare, &axes)).transpose()?;
+    let pairs = file.pairs.as_ref().map(|pairs| paired(pairs, &axes)).transpose()?;
     let default = file.default.iter().map(|(axis, value)| default(axis, value, &axes)).collect::<Result<_, _>>()?;
     let scenes = file.scenes.map(|scenes| SceneConfig {
         width: scenes.side,
@@ -187,7 +223,7 @@ fn checked(file: SweepFile, path: &Path) -> Result<Sweep, String> {
     });
     let recipe = path.parent().unwrap_or(Path::new("")).join(&file.recipe);
     let (seeds, set, metric) = (file.seeds, file.set, file.metric);
-    let sweep = Sweep { recipe, seeds, set, metric, axes, columns, compare, default, scenes };
+    let sweep = Sweep { recipe, seeds, set, metric, axes, columns, compare, pairs, default, scenes };
     distinct(sweep.runs().into_iter().map(|run| run.slug), "names of runs, without what file names cannot have,")?;
     Ok(sweep)
 }
@@ -204,6 +240,28 @@ fn columns(name: Option<&str>, axes: &[Axis]) -> Result<Option<usize>, String> {
 fn compared(file: &CompareFile, axes: &[Axis]) -> Result<(usize, usize), String> {
     let axis = shown(&file.axis, "compare.axis", axes)?;
     Ok((axis, value_of(&axes[axis], &file.with, "compare.with")?))
+}
+
+/// The axis of which every two values are compared, and over what.
+fn paired(file: &PairsFile, axes: &[Axis]) -> Result<Pairs, String> {
+    let axis = shown(&file.axis, "pairs.axis", axes)?;
+    let over = file.over.as_ref().map(|name| shown(name, "pairs.over", axes)).transpose()?;
+    if over == Some(axis) {
+        return Err(format!("pairs.over: `{}` is the axis whose values are compared; name another", file.axis));
+    }
+    let Some(over) = over else {
+        return match file.without.first() {
+            Some(value) => Err(format!("pairs.without: `{value}` is a value of no axis without pairs.over")),
+            None => Ok(Pairs { axis, over: None }),
+        };
+    };
+    let out: Vec<usize> =
+        file.without.iter().map(|name| value_of(&axes[over], name, "pairs.without")).collect::<Result<_, _>>()?;
+    let counted: Vec<usize> = (0..axes[over].choices.len()).filter(|value| !out.contains(value)).collect();
+    if counted.is_empty() {
+        return Err(format!("pairs.without: no value of axis `{}` is left", axes[over].name));
+    }
+    Ok(Pairs { axis, over: Some((over, counted)) })
 }
 
 /// An axis and the value of it that is its default.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::outcome::Outcome;
+use crate::pairs::{Pair, pairs};
 use crate::plan::{Cell, Sweep};
 use crate::sensitivity::{Sensitivity, sensitivities};
 use crate::statistics::{Interval, Spread};
@@ -23,6 +24,8 @@ pub struct Results<'a> {
     pub rows: Vec<Row>,
     /// How rows differ from what they are compared with.
     pub differences: Vec<Difference>,
+    /// How every two values of an axis differ, over several rows together.
+    pub pairs: Vec<Pair>,
     /// How much the grids of settings that have defaults matter.
     pub sensitivities: Vec<Sensitivity>,
 }
@@ -73,8 +76,9 @@ impl<'a> Results<'a> {
             }
         }
         let differences = differences(sweep, &rows);
+        let pairs = pairs(sweep, &rows);
         let sensitivities = sensitivities(sweep, &rows);
-        Self { sweep, outcomes, rows, differences, sensitivities }
+        Self { sweep, outcomes, rows, differences, pairs, sensitivities }
     }
 
     /// The row of a combination of values, of which those of axes that are chosen from do not count.
@@ -88,7 +92,8 @@ fn shown(sweep: &Sweep, cell: &Cell) -> Vec<usize> {
     sweep.axes.iter().zip(&cell.0).filter(|(axis, _)| !axis.choose).map(|(_, choice)| *choice).collect()
 }
 
-fn place(sweep: &Sweep, rows: &[Row], cell: &Cell) -> Option<usize> {
+/// The row of a cell, of which the values of axes that are chosen from do not count.
+pub fn place(sweep: &Sweep, rows: &[Row], cell: &Cell) -> Option<usize> {
     rows.iter().position(|row| shown(sweep, &row.cell) == shown(sweep, cell))
 }
 
@@ -104,6 +109,11 @@ fn row(sweep: &Sweep, outcomes: &Outcomes, cell: Cell) -> Row {
     Row { by_seed, failed, cell }
 }
 
+/// A row's number less another's, with each seed that both have.
+pub fn difference(one: &Row, other: &Row) -> Vec<f64> {
+    one.by_seed.iter().filter_map(|(seed, number)| Some(number - other.by_seed.get(seed)?)).collect()
+}
+
 fn differences(sweep: &Sweep, rows: &[Row]) -> Vec<Difference> {
     let Some((axis, value)) = sweep.compare else { return Vec::new() };
     let compared = |(row, one): (usize, &Row)| {
@@ -113,8 +123,7 @@ fn differences(sweep: &Sweep, rows: &[Row]) -> Vec<Difference> {
         let mut other = one.cell.clone();
         other.0[axis] = value;
         let with = place(sweep, rows, &other)?;
-        let pair = |(seed, number): (&u64, &f64)| Some(number - rows[with].by_seed.get(seed)?);
-        let by_seed: Vec<f64> = one.by_seed.iter().filter_map(pair).collect();
+        let by_seed = difference(one, &rows[with]);
         let spread = Spread::of(by_seed.iter().copied())?;
         Some(Difference { row, with, interval: Interval::of(&by_seed, 0), by_seed, spread })
     };

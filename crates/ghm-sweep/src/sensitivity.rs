@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::plan::Sweep;
-use crate::results::Row;
+use crate::results::{Row, difference};
 use crate::statistics::{Interval, Spread};
 
 /// How the rows of a grid lie: those that differ in nothing but the axes that have a default.
@@ -17,6 +17,9 @@ pub struct Sensitivity {
     pub most: usize,
     /// How the means of the rows lie.
     pub spread: Spread,
+    /// The standard deviation that means would have if no setting mattered: that of the seeds within a row, over the root of
+    /// their number; `None` of one seed.
+    pub chance: Option<f64>,
     /// What the best row has more than the default's, with each seed that both have.
     pub regret_by_seed: Vec<f64>,
     /// Their mean and standard deviation.
@@ -34,17 +37,23 @@ pub fn sensitivities(sweep: &Sweep, rows: &[Row]) -> Vec<Sensitivity> {
     let is_default = |row: &Row| sweep.default.iter().all(|(axis, value)| row.cell.0[*axis] == *value);
     let of_grid = |(default, row): (usize, &Row)| {
         let beside = |other: &Row| sweep.beside_grid().all(|axis| other.cell.0[axis] == row.cell.0[axis]);
-        let grid = rows.iter().enumerate().filter(|(_, other)| beside(other));
+        let grid = || rows.iter().enumerate().filter(|(_, other)| beside(other));
+        let chance = chance(grid().filter_map(|(_, other)| other.spread()));
         let mut means: Vec<(usize, f64)> =
-            grid.filter_map(|(place, other)| Some((place, other.spread()?.mean))).collect();
+            grid().filter_map(|(place, other)| Some((place, other.spread()?.mean))).collect();
         let spread = Spread::of(means.iter().map(|(_, mean)| *mean))?;
         means.sort_by(|(_, a), (_, b)| a.total_cmp(b));
         let ((least, _), (most, _)) = (*means.first()?, *means.last()?);
-        let pair = |(seed, number): (&u64, &f64)| Some(number - row.by_seed.get(seed)?);
-        let regret_by_seed: Vec<f64> = rows[most].by_seed.iter().filter_map(pair).collect();
+        let regret_by_seed = difference(&rows[most], row);
         let regret = Spread::of(regret_by_seed.iter().copied())?;
         let interval = Interval::of(&regret_by_seed, 0);
-        Some(Sensitivity { default, least, most, spread, regret_by_seed, regret, interval })
+        Some(Sensitivity { default, least, most, spread, chance, regret_by_seed, regret, interval })
     };
     rows.iter().enumerate().filter(|(_, row)| is_default(row)).filter_map(of_grid).collect()
+}
+
+/// The standard deviation of a mean of seeds: the root of the mean, over the rows, of their variance by their number of seeds.
+fn chance(spreads: impl Iterator<Item = Spread>) -> Option<f64> {
+    let variance = |spread: Spread| Some(spread.standard_deviation?.powi(2) / spread.count as f64);
+    Spread::of(spreads.filter_map(variance)).map(|spread| spread.mean.sqrt())
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use ghm_report::{Block, Figure, page};
 use ghm_sweep::results::Outcomes;
-use ghm_sweep::{Outcome, Results, Run, Sweep, table};
+use ghm_sweep::{Outcome, Results, Run, Sweep, markdown, table};
 use ghm_train::{Recipe, RunDirectory, replace_file};
 use serde::{Deserialize, Serialize};
 
@@ -130,12 +130,12 @@ impl Folder {
             &self.places.root().join("sweep.json"),
             serde_json::to_string_pretty(&table::json(results))?.as_bytes(),
         )?;
-        Ok(replace_file(&self.places.root().join(TABLES), table::markdown(results).as_bytes())?)
+        Ok(replace_file(&self.places.root().join(TABLES), markdown::tables(results).as_bytes())?)
     }
 
     /// Writes the report, and its charts by themselves.
     pub fn write_report(&self, name: &str, results: &Results, figures: &[Figure]) -> Result<()> {
-        let blocks = [Block::Figures(figures.to_vec()), Block::Text(table::markdown(results))];
+        let blocks = [Block::Figures(figures.to_vec()), Block::Text(markdown::tables(results))];
         let page = page(&format!("Sweep {name}"), &blocks);
         replace_file(&self.report(), page.as_bytes())?;
         for (number, figure) in (1..).zip(figures) {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod markdown;
 mod plan;
 mod results;
 mod table;

@@ -78,6 +78,21 @@ fn what_is_wrong_with_a_file_is_said_with_its_name_and_the_way_out() {
         (with("axis = \"loss\"", "axis = \"los\""), "compare.axis: there is no axis `los`"),
         (with("with = \"focal\"", "with = \"Focal\""), "compare.with: axis `loss` has no `Focal`"),
         (with("axis = \"loss\", with = \"focal\"", "axis = \"rate\", with = \"0.001\""), "axis `rate` is chosen from"),
+        (format!("pairs = {{ axis = 'los' }}\n{FULL}"), "pairs.axis: there is no axis `los`"),
+        (format!("pairs = {{ axis = 'loss', over = 'loss' }}\n{FULL}"), "pairs.over: `loss` is the axis whose values"),
+        (format!("pairs = {{ axis = 'loss', over = 'rate' }}\n{FULL}"), "axis `rate` is chosen from"),
+        (
+            format!("pairs = {{ axis = 'loss', without = ['clean'] }}\n{FULL}"),
+            "pairs.without: `clean` is a value of no",
+        ),
+        (
+            format!("pairs = {{ axis = 'loss', over = 'noise', without = ['no'] }}\n{FULL}"),
+            "pairs.without: axis `noise` has no `no`",
+        ),
+        (
+            format!("pairs = {{ axis = 'loss', over = 'noise', without = ['clean', 'flips 20%'] }}\n{FULL}"),
+            "pairs.without: no value of axis `noise` is left",
+        ),
         (format!("default = {{ los = 'focal' }}\n{FULL}"), "default: there is no axis `los`"),
         (format!("default = {{ loss = 'Focal' }}\n{FULL}"), "default: axis `loss` has no `Focal`"),
         (format!("default = {{ rate = 1e-3 }}\n{FULL}"), "default: axis `rate` is chosen from"),
