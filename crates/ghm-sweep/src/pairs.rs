@@ -25,7 +25,7 @@ pub struct Pair {
     pub interval: Option<Interval>,
 }
 
-/// Every two values, for each combination of values of the other axes; none where the sweep does not ask for them.
+/// Every two values, the later one less the earlier one, for each combination of values of the other axes; none where the sweep does not ask for them.
 /// Of two values that have no seed in common nothing is said.
 pub fn pairs(sweep: &Sweep, rows: &[Row]) -> Vec<Pair> {
     let Some(asked) = &sweep.pairs else { return Vec::new() };
@@ -35,7 +35,7 @@ pub fn pairs(sweep: &Sweep, rows: &[Row]) -> Vec<Pair> {
     let values = sweep.axes[asked.axis].choices.len();
     let firsts = rows.iter().filter(|row| asked.cells(&row.cell, 0).first() == Some(&row.cell));
     let of_first = |first| {
-        let two = (0..values).flat_map(|one| (one + 1..values).map(move |other| (one, other)));
+        let two = (0..values).flat_map(|one| (0..one).map(move |other| (one, other)));
         two.filter_map(move |(one, other)| pair(sweep, rows, of(first, one)?, of(first, other)?))
     };
     firsts.flat_map(of_first).collect()

@@ -79,7 +79,7 @@ fn the_markdown_has_every_two_values_over_those_of_another_axis_together() {
 
 | loss | less | higher at | lower at | difference | bootstrap interval | seeds |
 | --- | --- | --- | --- | --- | --- | --- |
-| focal | GHM-C | 1 of 2 | 1 of 2 | -0.045 ± 0.000 | -0.045 to -0.045 | 2 |
+| GHM-C | focal | 1 of 2 | 1 of 2 | +0.045 ± 0.000 | +0.045 to +0.045 | 2 |
 "
     );
     assert!(
@@ -93,8 +93,8 @@ fn the_markdown_has_every_two_values_over_those_of_another_axis_together() {
 
 | noise | loss | less | difference | bootstrap interval | seeds |
 | --- | --- | --- | --- | --- | --- |
-| clean | focal | GHM-C | +0.010 ± 0.000 | +0.010 to +0.010 | 2 |
-| flips 20% | focal | GHM-C | -0.100 ± 0.000 | -0.100 to -0.100 | 2 |
+| clean | GHM-C | focal | -0.010 ± 0.000 | -0.010 to -0.010 | 2 |
+| flips 20% | GHM-C | focal | +0.100 ± 0.000 | +0.100 to +0.100 | 2 |
 "
     );
 }

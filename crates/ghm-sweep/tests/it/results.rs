@@ -92,16 +92,16 @@ fn every_two_values_are_compared_with_the_seeds_that_all_their_rows_have() {
     let mut outcomes = outcomes(&sweep);
     let results = Results::new(&sweep, &outcomes);
     let [pair] = &results.pairs[..] else { panic!("{:?}", results.pairs) };
-    assert_eq!((&pair.rows[..], &pair.with[..], pair.higher, pair.lower), (&[0, 2][..], &[1, 3][..], 1, 1));
+    assert_eq!((&pair.rows[..], &pair.with[..], pair.higher, pair.lower), (&[1, 3][..], &[0, 2][..], 1, 1));
     // 0.01 higher on clean labels, 0.1 lower on wrong ones.
-    assert!(pair.by_seed.len() == 2 && pair.by_seed.iter().all(|difference| (difference + 0.045).abs() < 1e-12));
+    assert!(pair.by_seed.len() == 2 && pair.by_seed.iter().all(|difference| (difference - 0.045).abs() < 1e-12));
 
     // Of a seed that one of the four rows lacks there is no mean over them; of a row with one seed none is higher.
     let cell = results.rows[3].cell.clone();
     fail(&mut outcomes, &cell, 5);
     let results = Results::new(&sweep, &outcomes);
     let pair = &results.pairs[0];
-    assert_eq!((pair.by_seed.len(), pair.interval, pair.higher, pair.lower), (1, None, 1, 0));
+    assert_eq!((pair.by_seed.len(), pair.interval, pair.higher, pair.lower), (1, None, 0, 1));
 }
 
 #[test]
