@@ -51,16 +51,17 @@ fn read(path: &Path) -> Result<String> {
 
 /// The charts and then the document, as they ought to be.
 fn files(document: &Path) -> Result<Vec<(PathBuf, String)>> {
-    let mut text = read(document)?;
+    let text = read(document)?;
     let beside = document.parent().unwrap_or(Path::new(""));
     let at = |line: usize| format!("{}, line {line}", document.display());
     let places = places(&text).map_err(|(line, reason)| anyhow!("{}: {reason}", at(line)))?;
     if places.is_empty() {
         bail!("{}: has no line `{BEGIN}SWEEP.toml sweep.json -->`, so there is nothing to write", document.display());
     }
+    let ends = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let mut files: Vec<(PathBuf, String)> = Vec::new();
-    // From the last to the first, so that the places before stay where they are.
-    for Place { sweep, outcomes, line, range } in places.into_iter().rev() {
+    let (mut written, mut done) = (String::new(), 0);
+    for Place { sweep, outcomes, line, range } in places {
         let (tables, figures) = sweep::kept(&beside.join(&sweep), &beside.join(&outcomes)).with_context(|| at(line))?;
         let mut block = format!("\n{}\n", tables.trim_end());
         for (number, figure) in (1..).zip(figures) {
@@ -83,10 +84,12 @@ fn files(document: &Path) -> Result<Vec<(PathBuf, String)>> {
             );
         }
         block.push('\n');
-        let ends = if text.contains("\r\n") { "\r\n" } else { "\n" };
-        text.replace_range(range, &block.replace('\n', ends));
+        written += &text[done..range.start];
+        written += &block.replace('\n', ends);
+        done = range.end;
     }
-    files.push((document.to_owned(), text));
+    written += &text[done..];
+    files.push((document.to_owned(), written));
     Ok(files)
 }
 

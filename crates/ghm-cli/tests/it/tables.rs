@@ -59,6 +59,11 @@ fn a_document_has_the_tables_of_what_was_kept_of_a_sweep() {
     place.done(&["tables", "docs/other.md"]);
     assert_eq!(std::fs::read_to_string(place.path("docs/other.md")).unwrap(), written.replace('\n', "\r\n"));
 
+    // Two places in one document, and what is around them.
+    std::fs::write(place.path("docs/two.md"), DOCUMENT.repeat(2)).unwrap();
+    place.done(&["tables", "docs/two.md"]);
+    assert_eq!(std::fs::read_to_string(place.path("docs/two.md")).unwrap(), written.repeat(2));
+
     // A sweep that has changed since: of two runs nothing is known, and one was done by other settings.
     let changed = SWEEP.replace("kind=focal", "kind=cross_entropy").replace("seeds = [0, 1]", "seeds = [1, 2]");
     std::fs::write(place.path("sweep.toml"), changed).unwrap();
@@ -93,5 +98,9 @@ fn a_document_without_places_for_tables_is_refused() {
     place.refused(&["tables", "plain.md"], &["plain.md", "<!-- ghm tables "]);
     std::fs::write(place.path("open.md"), "# A\n<!-- ghm tables a.toml b.json -->\n").unwrap();
     place.refused(&["tables", "open.md"], &["open.md, line 2", "<!-- end of tables -->"]);
+    // Of several that are wrong the first is named.
+    let two = "<!-- ghm tables a.toml b.json -->\n<!-- end of tables -->\n".repeat(2);
+    std::fs::write(place.path("two.md"), format!("# A\n{two}")).unwrap();
+    place.refused(&["tables", "two.md"], &["two.md, line 2", "a.toml"]);
     place.refused(&["tables", "absent.md"], &["absent.md", "cannot be read"]);
 }
