@@ -2,9 +2,9 @@
 
 use crate::outcome::Outcome;
 use crate::pairs::Pair;
-use crate::plan::{Axis, Cell};
+use crate::plan::{Cell, Over, Sweep};
 use crate::results::{Results, Row};
-use crate::statistics::{Interval, Spread};
+use crate::statistics::{Paired, Spread};
 
 /// What came out, for people: means and standard deviations, differences, and what failed.
 pub fn tables(results: &Results) -> String {
@@ -105,9 +105,9 @@ fn differences(results: &Results) -> String {
         let names = sweep.names(&results.rows[difference.row].cell).into_iter().zip(&sweep.axes);
         let mut cells: Vec<String> = names.filter(|(_, axis)| !axis.choose).map(|(name, _)| name.to_owned()).collect();
         cells.extend([
-            of_spread(&difference.spread, "+"),
-            difference.interval.as_ref().map_or("-".into(), interval),
-            difference.by_seed.len().to_string(),
+            of_spread(&difference.paired.spread, "+"),
+            interval(&difference.paired),
+            difference.paired.by_seed.len().to_string(),
         ]);
         lines.push(line(&cells));
     }
@@ -130,6 +130,8 @@ fn pairs(results: &Results) -> String {
         head.extend(["higher at", "lower at"].map(str::to_owned));
     }
     head.extend(["difference", "bootstrap interval", "seeds"].map(str::to_owned));
+    let left_out = asked.over.as_ref().and_then(|over| left_out(sweep, over));
+    head.extend(left_out.as_ref().map(|names| format!("beyond {names}")));
     let mut lines = vec![line(&head), line(&vec!["---".to_owned(); head.len()])];
     for pair in &results.pairs {
         let Pair { rows, with, .. } = pair;
@@ -140,22 +142,29 @@ fn pairs(results: &Results) -> String {
             cells.extend([pair.higher, pair.lower].map(|count| format!("{count} of {}", rows.len())));
         }
         cells.extend([
-            of_spread(&pair.spread, "+"),
-            pair.interval.as_ref().map_or("-".into(), interval),
-            pair.by_seed.len().to_string(),
+            of_spread(&pair.paired.spread, "+"),
+            interval(&pair.paired),
+            pair.paired.by_seed.len().to_string(),
         ]);
+        if left_out.is_some() {
+            let beyond = |beyond: &Paired| format!("{:+.3} ({})", beyond.spread.mean, interval(beyond));
+            cells.push(pair.beyond.as_ref().map_or("-".into(), beyond));
+        }
         lines.push(line(&cells));
     }
-    let over = asked.over.as_ref().map_or(String::new(), |(axis, values)| over(&sweep.axes[*axis], values));
+    let over = asked.over.as_ref().map_or(String::new(), |over| {
+        let without = left_out.map_or(String::new(), |names| format!(" without {names}"));
+        let over = &sweep.axes[over.axis].name;
+        format!(", over {over}{without} together; higher and lower where the interval does not hold 0")
+    });
     format!("Every two of {axis} by {}, seed by seed{over}:\n\n{}", sweep.metric, lines.concat())
 }
 
-/// Over which values of an axis pairs are compared.
-fn over(axis: &Axis, values: &[usize]) -> String {
-    let left_out = axis.choices.iter().enumerate().filter(|(place, _)| !values.contains(place));
-    let left_out: Vec<String> = left_out.map(|(_, choice)| format!("`{}`", choice.name)).collect();
-    let without = if left_out.is_empty() { String::new() } else { format!(" without {}", left_out.join(", ")) };
-    format!(", over {}{without} together; higher and lower where the interval does not hold 0", axis.name)
+/// The names of the values over which pairs are not compared; `None` where all count.
+fn left_out(sweep: &Sweep, over: &Over) -> Option<String> {
+    let name = |value: &usize| format!("`{}`", sweep.axes[over.axis].choices[*value].name);
+    let names: Vec<String> = over.left_out.iter().map(name).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 fn sensitivities(results: &Results) -> String {
@@ -196,8 +205,8 @@ fn sensitivities(results: &Results) -> String {
             deviation(one.spread.standard_deviation),
             deviation(one.chance),
             mean(one.default),
-            of_spread(&one.regret, "+"),
-            one.interval.as_ref().map_or("-".into(), interval),
+            of_spread(&one.regret.spread, "+"),
+            interval(&one.regret),
         ]);
         lines.push(line(&cells));
     }
@@ -213,7 +222,8 @@ fn deviation(deviation: Option<f64>) -> String {
     deviation.map_or("-".into(), |deviation| format!("{deviation:.3}"))
 }
 
-fn interval(interval: &Interval) -> String {
+fn interval(paired: &Paired) -> String {
+    let Some(interval) = &paired.interval else { return "-".into() };
     let clear = if interval.is_clear() { "" } else { ", holds 0" };
     format!("{:+.3} to {:+.3}{clear}", interval.low, interval.high)
 }

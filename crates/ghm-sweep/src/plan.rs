@@ -62,22 +62,35 @@ pub struct Choice {
 pub struct Pairs {
     /// The axis.
     pub axis: usize,
-    /// Another axis, and those of its values, at least one, over which the differences are also averaged.
-    pub over: Option<(usize, Vec<usize>)>,
+    /// Over what the differences are also averaged.
+    pub over: Option<Over>,
+}
+
+/// Another axis than the one whose values are compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Over {
+    /// The axis.
+    pub axis: usize,
+    /// Those of its values that count, at least one.
+    pub counted: Vec<usize>,
+    /// Those that do not.
+    pub left_out: Vec<usize>,
 }
 
 impl Pairs {
-    /// The cells that differ from one in nothing but these axes, and have a value of the first: one for each value of the second.
-    pub fn cells(&self, cell: &Cell, value: usize) -> Vec<Cell> {
-        let mut cell = cell.clone();
-        cell.0[self.axis] = value;
-        let Some((axis, values)) = &self.over else { return vec![cell] };
-        let with = |value: &usize| {
-            let mut cell = cell.clone();
-            cell.0[*axis] = *value;
-            cell
-        };
-        values.iter().map(with).collect()
+    /// The cells that differ from one in nothing but these axes, and have a value of the one that is compared: one for each value
+    /// of the other that counts.
+    pub fn counted(&self, cell: &Cell, value: usize) -> Vec<Cell> {
+        let compared = cell.with(self.axis, value);
+        let Some(over) = &self.over else { return vec![compared] };
+        over.counted.iter().map(|value| compared.with(over.axis, *value)).collect()
+    }
+
+    /// Those for each value that does not count.
+    pub fn left_out(&self, cell: &Cell, value: usize) -> Vec<Cell> {
+        let compared = cell.with(self.axis, value);
+        let Some(over) = &self.over else { return Vec::new() };
+        over.left_out.iter().map(|value| compared.with(over.axis, *value)).collect()
     }
 }
 
@@ -87,6 +100,15 @@ pub struct Cell(
     /// Indices of the values, one for each axis.
     pub Vec<usize>,
 );
+
+impl Cell {
+    /// The cell with another value of an axis.
+    pub fn with(&self, axis: usize, value: usize) -> Self {
+        let mut cell = self.clone();
+        cell.0[axis] = value;
+        cell
+    }
+}
 
 /// A run of a cell with one seed.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,7 +172,7 @@ impl Sweep {
     /// The axes that are shown, and of which no two values are compared in pairs nor averaged over.
     pub fn beside_pairs(&self) -> Vec<usize> {
         let in_pairs = |axis: usize| {
-            let over = |pairs: &Pairs| pairs.over.as_ref().is_some_and(|(over, _)| *over == axis);
+            let over = |pairs: &Pairs| pairs.over.as_ref().is_some_and(|over| over.axis == axis);
             self.pairs.as_ref().is_some_and(|pairs| pairs.axis == axis || over(pairs))
         };
         (0..self.axes.len()).filter(|axis| !self.axes[*axis].choose && !in_pairs(*axis)).collect()
@@ -257,11 +279,11 @@ fn paired(file: &PairsFile, axes: &[Axis]) -> Result<Pairs, String> {
     };
     let out: Vec<usize> =
         file.without.iter().map(|name| value_of(&axes[over], name, "pairs.without")).collect::<Result<_, _>>()?;
-    let counted: Vec<usize> = (0..axes[over].choices.len()).filter(|value| !out.contains(value)).collect();
+    let (left_out, counted): (Vec<usize>, _) = (0..axes[over].choices.len()).partition(|value| out.contains(value));
     if counted.is_empty() {
         return Err(format!("pairs.without: no value of axis `{}` is left", axes[over].name));
     }
-    Ok(Pairs { axis, over: Some((over, counted)) })
+    Ok(Pairs { axis, over: Some(Over { axis: over, counted, left_out }) })
 }
 
 /// An axis and the value of it that is its default.

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use crate::outcome::Outcome;
 use crate::pairs::{Pair, pairs};
 use crate::plan::{Cell, Sweep};
 use crate::sensitivity::{Sensitivity, sensitivities};
-use crate::statistics::{Interval, Spread};
+use crate::statistics::{Paired, Spread};
 
 /// What came out of each run that has ended, by cell and seed.
 pub type Outcomes = BTreeMap<(Cell, u64), Outcome>;
@@ -49,18 +47,14 @@ impl Row {
 }
 
 /// How a row differs from another, seed by seed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     /// The row, as an index.
     pub row: usize,
     /// What it is compared with, as an index.
     pub with: usize,
-    /// Its number less the other's, with each seed that both have.
-    pub by_seed: Vec<f64>,
-    /// Their mean and standard deviation.
-    pub spread: Spread,
-    /// Where the mean lies; `None` of one seed.
-    pub interval: Option<Interval>,
+    /// Its number less the other's.
+    pub paired: Paired,
 }
 
 impl<'a> Results<'a> {
@@ -123,9 +117,7 @@ fn differences(sweep: &Sweep, rows: &[Row]) -> Vec<Difference> {
         let mut other = one.cell.clone();
         other.0[axis] = value;
         let with = place(sweep, rows, &other)?;
-        let by_seed = difference(one, &rows[with]);
-        let spread = Spread::of(by_seed.iter().copied())?;
-        Some(Difference { row, with, interval: Interval::of(&by_seed, 0), by_seed, spread })
+        Some(Difference { row, with, paired: Paired::of(difference(one, &rows[with]))? })
     };
     rows.iter().enumerate().filter_map(compared).collect()
 }

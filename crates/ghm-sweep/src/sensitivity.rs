@@ -1,13 +1,11 @@
 //! How much a grid of settings matters, and what it costs to leave them at their defaults.
 
-use serde::Serialize;
-
 use crate::plan::Sweep;
 use crate::results::{Row, difference};
-use crate::statistics::{Interval, Spread};
+use crate::statistics::{Paired, Spread};
 
 /// How the rows of a grid lie: those that differ in nothing but the axes that have a default.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sensitivity {
     /// The row of the defaults, as an index.
     pub default: usize,
@@ -20,12 +18,8 @@ pub struct Sensitivity {
     /// The standard deviation that means would have if no setting mattered: that of the seeds within a row, over the root of
     /// their number; `None` of one seed.
     pub chance: Option<f64>,
-    /// What the best row has more than the default's, with each seed that both have.
-    pub regret_by_seed: Vec<f64>,
-    /// Their mean and standard deviation.
-    pub regret: Spread,
-    /// Where the mean lies; `None` of one seed.
-    pub interval: Option<Interval>,
+    /// What the best row has more than the default's.
+    pub regret: Paired,
 }
 
 /// One for each combination of values of the axes that have no default and are not chosen from; none where the sweep names no defaults.
@@ -44,10 +38,8 @@ pub fn sensitivities(sweep: &Sweep, rows: &[Row]) -> Vec<Sensitivity> {
         let spread = Spread::of(means.iter().map(|(_, mean)| *mean))?;
         means.sort_by(|(_, a), (_, b)| a.total_cmp(b));
         let ((least, _), (most, _)) = (*means.first()?, *means.last()?);
-        let regret_by_seed = difference(&rows[most], row);
-        let regret = Spread::of(regret_by_seed.iter().copied())?;
-        let interval = Interval::of(&regret_by_seed, 0);
-        Some(Sensitivity { default, least, most, spread, chance, regret_by_seed, regret, interval })
+        let regret = Paired::of(difference(&rows[most], row))?;
+        Some(Sensitivity { default, least, most, spread, chance, regret })
     };
     rows.iter().enumerate().filter(|(_, row)| is_default(row)).filter_map(of_grid).collect()
 }

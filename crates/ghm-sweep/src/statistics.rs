@@ -67,6 +67,26 @@ impl Interval {
     }
 }
 
+/// Differences between two things with the same seeds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Paired {
+    /// The differences, one for each seed that both have.
+    pub by_seed: Vec<f64>,
+    /// Their mean and standard deviation.
+    pub spread: Spread,
+    /// Where the mean lies; `None` of one seed.
+    pub interval: Option<Interval>,
+}
+
+impl Paired {
+    /// Of differences; `None` of none.
+    pub fn of(by_seed: Vec<f64>) -> Option<Self> {
+        let spread = Spread::of(by_seed.iter().copied())?;
+        let interval = Interval::of(&by_seed, 0);
+        Some(Self { by_seed, spread, interval })
+    }
+}
+
 fn mean(numbers: &[f64]) -> f64 {
     numbers.iter().sum::<f64>() / numbers.len() as f64
 }

@@ -44,20 +44,20 @@ pub fn json(results: &Results) -> Value {
     let row = |row: &Row| json!({"values": named(&row.cell), "by_seed": row.by_seed, "spread": row.spread(), "failed": row.failed});
     let difference = |one: &Difference| {
         let (row, with) = (&results.rows[one.row].cell, &results.rows[one.with].cell);
-        json!({"values": named(row), "with": named(with), "by_seed": one.by_seed, "spread": one.spread, "interval": one.interval})
+        json!({"values": named(row), "with": named(with), "by_seed": one.paired.by_seed, "spread": one.paired.spread, "interval": one.paired.interval})
     };
     let pair = |one: &Pair| {
         let of = |rows: &[usize]| rows.iter().map(|row| named(&results.rows[*row].cell)).collect::<Vec<_>>();
         json!({
             "values": of(&one.rows), "with": of(&one.with), "higher": one.higher, "lower": one.lower,
-            "by_seed": one.by_seed, "spread": one.spread, "interval": one.interval
+            "by_seed": one.paired.by_seed, "spread": one.paired.spread, "interval": one.paired.interval, "beyond": one.beyond
         })
     };
     let sensitivity = |one: &Sensitivity| {
         let cell = |row: usize| named(&results.rows[row].cell);
         json!({
             "default": cell(one.default), "least": cell(one.least), "most": cell(one.most), "spread": one.spread, "chance": one.chance,
-            "regret_by_seed": one.regret_by_seed, "regret": one.regret, "interval": one.interval
+            "regret_by_seed": one.regret.by_seed, "regret": one.regret.spread, "interval": one.regret.interval
         })
     };
     let run = |((cell, seed), outcome): (&(Cell, u64), &Outcome)| json!({"values": named(cell), "seed": seed, "outcome": outcome});

@@ -74,8 +74,11 @@ fn rows_are_compared_seed_by_seed_with_all_else_equal() {
     let results = Results::new(&sweep, &outcomes);
     let [clean, noisy] = &results.differences[..] else { panic!("{:?}", results.differences) };
     assert_eq!(((clean.row, clean.with), (noisy.row, noisy.with)), ((1, 0), (3, 2)));
-    assert!(clean.by_seed.len() == 2 && clean.by_seed.iter().all(|difference| (difference + 0.01).abs() < 1e-12));
-    let interval = noisy.interval.unwrap();
+    assert!(
+        clean.paired.by_seed.len() == 2
+            && clean.paired.by_seed.iter().all(|difference| (difference + 0.01).abs() < 1e-12)
+    );
+    let interval = noisy.paired.interval.unwrap();
     assert!(interval.is_clear() && (interval.low - 0.1).abs() < 1e-12 && (interval.high - 0.1).abs() < 1e-12);
 
     // A seed that only one of the two has does not count.
@@ -83,7 +86,7 @@ fn rows_are_compared_seed_by_seed_with_all_else_equal() {
     fail(&mut outcomes, &cell, 5);
     let results = Results::new(&sweep, &outcomes);
     assert_eq!((results.rows[2].failed, results.rows[2].by_seed.len()), (1, 1));
-    assert_eq!((results.differences[1].by_seed.len(), results.differences[1].interval), (1, None));
+    assert_eq!((results.differences[1].paired.by_seed.len(), results.differences[1].paired.interval), (1, None));
 }
 
 #[test]
@@ -94,14 +97,36 @@ fn every_two_values_are_compared_with_the_seeds_that_all_their_rows_have() {
     let [pair] = &results.pairs[..] else { panic!("{:?}", results.pairs) };
     assert_eq!((&pair.rows[..], &pair.with[..], pair.higher, pair.lower), (&[1, 3][..], &[0, 2][..], 1, 1));
     // 0.01 higher on clean labels, 0.1 lower on wrong ones.
-    assert!(pair.by_seed.len() == 2 && pair.by_seed.iter().all(|difference| (difference - 0.045).abs() < 1e-12));
+    assert!(
+        pair.paired.by_seed.len() == 2
+            && pair.paired.by_seed.iter().all(|difference| (difference - 0.045).abs() < 1e-12)
+    );
 
     // Of a seed that one of the four rows lacks there is no mean over them; of a row with one seed none is higher.
     let cell = results.rows[3].cell.clone();
     fail(&mut outcomes, &cell, 5);
     let results = Results::new(&sweep, &outcomes);
     let pair = &results.pairs[0];
-    assert_eq!((pair.by_seed.len(), pair.interval, pair.higher, pair.lower), (1, None, 0, 1));
+    assert_eq!((pair.paired.by_seed.len(), pair.paired.interval, pair.higher, pair.lower), (1, None, 0, 1));
+}
+
+#[test]
+fn pairs_say_what_a_difference_has_beyond_that_of_the_values_that_were_left_out() {
+    let sweep = parse(&format!("pairs = {{ axis = 'loss', over = 'noise', without = ['clean'] }}\n{FULL}")).unwrap();
+    let mut outcomes = outcomes(&sweep);
+    let results = Results::new(&sweep, &outcomes);
+    let pair = &results.pairs[0];
+    // 0.1 higher on wrong labels, and 0.01 lower on clean ones.
+    let beyond = pair.beyond.as_ref().unwrap();
+    assert!(pair.rows == [3] && (pair.paired.spread.mean - 0.1).abs() < 1e-12, "{pair:?}");
+    assert!(beyond.by_seed.len() == 2 && beyond.by_seed.iter().all(|beyond| (beyond - 0.11).abs() < 1e-12));
+
+    // With a seed that the clean ones lack nothing can be beyond them.
+    let cell = results.rows[0].cell.clone();
+    fail(&mut outcomes, &cell, 5);
+    let results = Results::new(&sweep, &outcomes);
+    assert_eq!(results.pairs[0].paired.by_seed.len(), 2);
+    assert_eq!(results.pairs[0].beyond.as_ref().unwrap().by_seed.len(), 1);
 }
 
 #[test]
