@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::plan::{Pairs, Sweep};
 use crate::results::{Row, difference, place};
-use crate::statistics::{Interval, Paired, Spread};
+use crate::statistics::{Paired, Spread};
 
 /// How one value of an axis differs from another one, over several rows together.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,34 +38,31 @@ pub fn pairs(sweep: &Sweep, rows: &[Row]) -> Vec<Pair> {
 
 fn pair((sweep, asked): (&Sweep, &Pairs), rows: &[Row], first: &Row, (one, other): (usize, usize)) -> Option<Pair> {
     let places = |cells: Vec<_>| cells.iter().map(|cell| place(sweep, rows, cell)).collect::<Option<Vec<usize>>>();
+    let differences = |ones: &[usize], others: &[usize]| -> Vec<BTreeMap<u64, f64>> {
+        ones.iter().zip(others).map(|(one, other)| difference(&rows[*one], &rows[*other])).collect()
+    };
     let counted = |value| places(asked.counted(&first.cell, value));
     let left_out = |value| places(asked.left_out(&first.cell, value));
     let (ones, others) = (counted(one)?, counted(other)?);
 
-    let over = means(sweep, rows, (&ones, &others));
-    let paired = Paired::of(over.values().copied().collect())?;
-    let intervals: Vec<Interval> = ones
-        .iter()
-        .zip(&others)
-        .filter_map(|(one, other)| Interval::of(&difference(&rows[*one], &rows[*other]), 0))
-        .collect();
-    let higher = intervals.iter().filter(|interval| interval.low > 0.0).count();
-    let lower = intervals.iter().filter(|interval| interval.high < 0.0).count();
+    let each = differences(&ones, &others);
+    let ends = || each.iter().filter_map(|by_seed| Paired::of(by_seed.values().copied())?.interval);
+    let higher = ends().filter(|interval| interval.low > 0.0).count();
+    let lower = ends().filter(|interval| interval.high < 0.0).count();
 
-    let without = means(sweep, rows, (&left_out(one)?, &left_out(other)?));
-    let beyond = over.iter().filter_map(|(seed, mean)| Some(mean - without.get(seed)?)).collect();
-    Some(Pair { rows: ones, with: others, higher, lower, paired, beyond: Paired::of(beyond) })
+    let over = means(&each);
+    let without = means(&differences(&left_out(one)?, &left_out(other)?));
+    let beyond = Paired::of(over.iter().filter_map(|(seed, mean)| Some(mean - without.get(seed)?)));
+    let paired = Paired::of(over.into_values())?;
+    Some(Pair { rows: ones, with: others, higher, lower, paired, beyond })
 }
 
-/// By seed, the mean over rows of the ones' numbers less the others'; of the seeds that all of them have.
-fn means(sweep: &Sweep, rows: &[Row], (ones, others): (&[usize], &[usize])) -> BTreeMap<u64, f64> {
+/// By seed, the mean of several differences; of the seeds that all of them have.
+fn means(differences: &[BTreeMap<u64, f64>]) -> BTreeMap<u64, f64> {
+    let Some(first) = differences.first() else { return BTreeMap::new() };
     let of_seed = |seed: &u64| {
-        let each: Option<Vec<f64>> = ones
-            .iter()
-            .zip(others)
-            .map(|(one, other)| Some(rows[*one].by_seed.get(seed)? - rows[*other].by_seed.get(seed)?))
-            .collect();
+        let each: Option<Vec<f64>> = differences.iter().map(|by_seed| by_seed.get(seed).copied()).collect();
         Some((*seed, Spread::of(each?)?.mean))
     };
-    sweep.seeds.iter().filter_map(of_seed).collect()
+    first.keys().filter_map(of_seed).collect()
 }

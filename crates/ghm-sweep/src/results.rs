@@ -103,9 +103,9 @@ fn row(sweep: &Sweep, outcomes: &Outcomes, cell: Cell) -> Row {
     Row { by_seed, failed, cell }
 }
 
-/// A row's number less another's, with each seed that both have.
-pub fn difference(one: &Row, other: &Row) -> Vec<f64> {
-    one.by_seed.iter().filter_map(|(seed, number)| Some(number - other.by_seed.get(seed)?)).collect()
+/// By seed, a row's number less another's; of the seeds that both have.
+pub fn difference(one: &Row, other: &Row) -> BTreeMap<u64, f64> {
+    one.by_seed.iter().filter_map(|(seed, number)| Some((*seed, number - other.by_seed.get(seed)?))).collect()
 }
 
 fn differences(sweep: &Sweep, rows: &[Row]) -> Vec<Difference> {
@@ -117,7 +117,7 @@ fn differences(sweep: &Sweep, rows: &[Row]) -> Vec<Difference> {
         let mut other = one.cell.clone();
         other.0[axis] = value;
         let with = place(sweep, rows, &other)?;
-        Some(Difference { row, with, paired: Paired::of(difference(one, &rows[with]))? })
+        Some(Difference { row, with, paired: Paired::of(difference(one, &rows[with]).into_values())? })
     };
     rows.iter().enumerate().filter_map(compared).collect()
 }

@@ -38,7 +38,7 @@ pub fn sensitivities(sweep: &Sweep, rows: &[Row]) -> Vec<Sensitivity> {
         let spread = Spread::of(means.iter().map(|(_, mean)| *mean))?;
         means.sort_by(|(_, a), (_, b)| a.total_cmp(b));
         let ((least, _), (most, _)) = (*means.first()?, *means.last()?);
-        let regret = Paired::of(difference(&rows[most], row))?;
+        let regret = Paired::of(difference(&rows[most], row).into_values())?;
         Some(Sensitivity { default, least, most, spread, chance, regret })
     };
     rows.iter().enumerate().filter(|(_, row)| is_default(row)).filter_map(of_grid).collect()

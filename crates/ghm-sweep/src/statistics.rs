@@ -80,7 +80,8 @@ pub struct Paired {
 
 impl Paired {
     /// Of differences; `None` of none.
-    pub fn of(by_seed: Vec<f64>) -> Option<Self> {
+    pub fn of(differences: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let by_seed: Vec<f64> = differences.into_iter().collect();
         let spread = Spread::of(by_seed.iter().copied())?;
         let interval = Interval::of(&by_seed, 0);
         Some(Self { by_seed, spread, interval })
