@@ -46,7 +46,7 @@ fn average_precision() -> String {
 
 /// One thing that varies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table of name, key, choose and values")]
 pub struct AxisFile {
     /// Its name.
     pub name: String,
@@ -76,7 +76,7 @@ pub struct ChoiceFile {
 
 /// Rates of label noise, each 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table of drop, flip, shift, spawn or mix")]
 pub struct NoiseFile {
     /// Objects that lose their label.
     pub drop: f64,
@@ -110,7 +110,7 @@ impl NoiseFile {
 
 /// One value of one axis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table of axis and with")]
 pub struct CompareFile {
     /// The axis.
     pub axis: String,
@@ -120,7 +120,7 @@ pub struct CompareFile {
 
 /// Every two values of an axis, over those of another one together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table of axis, over and without")]
 pub struct PairsFile {
     /// The axis of which every two values are compared, all else being equal.
     pub axis: String,
@@ -134,7 +134,7 @@ pub struct PairsFile {
 
 /// Scenes, as `ghm demo` draws them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table of train, validation, side and seed")]
 pub struct ScenesFile {
     /// Pictures to learn from.
     pub train: usize,

@@ -78,6 +78,12 @@ fn what_is_wrong_with_a_file_is_said_with_its_name_and_the_way_out() {
         (with("axis = \"loss\"", "axis = \"los\""), "compare.axis: there is no axis `los`"),
         (with("with = \"focal\"", "with = \"Focal\""), "compare.with: axis `loss` has no `Focal`"),
         (with("axis = \"loss\", with = \"focal\"", "axis = \"rate\", with = \"0.001\""), "axis `rate` is chosen from"),
+        (format!("pairs = 'loss'\n{FULL}"), "expected a table of axis, over and without"),
+        (with("scenes = { train = 30, validation = 10, side = 64 }", "scenes = 30"), "expected a table of train, "),
+        (
+            with("compare = { axis = \"loss\", with = \"focal\" }", "compare = 'focal'"),
+            "expected a table of axis and with",
+        ),
         (format!("pairs = {{ axis = 'los' }}\n{FULL}"), "pairs.axis: there is no axis `los`"),
         (format!("pairs = {{ axis = 'loss', over = 'loss' }}\n{FULL}"), "pairs.over: `loss` is the axis whose values"),
         (format!("pairs = {{ axis = 'loss', over = 'rate' }}\n{FULL}"), "axis `rate` is chosen from"),
