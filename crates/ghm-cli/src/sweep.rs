@@ -7,27 +7,26 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use ghm_report::Figure;
+use anyhow::{Context, Result};
 use ghm_sweep::results::Outcomes;
 use ghm_sweep::{Outcome, Results, Run, Sweep, markdown};
 
 use crate::arguments::SweepArguments;
 use crate::interrupt::{self, STOPPED};
 use crate::output::print;
-use crate::table::counted;
 use crate::train::device;
 
 use folder::Folder;
 pub use folder::{blocks, is_one};
-use known::{Found, Known};
+pub use kept::Kept;
+use known::Known;
 use live::Live;
-use places::Places;
 use worker::Worker;
 
 mod data;
 mod figure;
 mod folder;
+mod kept;
 mod known;
 mod live;
 mod outcome;
@@ -80,36 +79,6 @@ fn read(path: &Path) -> Result<(Sweep, String)> {
     let text = std::fs::read_to_string(&sweep.recipe)
         .with_context(|| format!("{}: the sweep's recipe cannot be read", sweep.recipe.display()))?;
     Ok((sweep, text))
-}
-
-/// The tables and charts of a whole sweep whose `sweep.json` was kept.
-pub fn kept(path: &Path, outcomes: &Path) -> Result<(String, Vec<Figure>)> {
-    let (sweep, text) = read(path)?;
-    let places = Places::new(std::path::absolute(usual_folder(path))?);
-    let known = Known::read(outcomes)?;
-    let (mut ended, mut missing, mut others, runs) = (Outcomes::new(), Vec::new(), Vec::new(), sweep.runs());
-    for run in &runs {
-        let clean = recipe::clean(run, &sweep, &text, &places).ok();
-        match known.find(run, clean.as_ref(), (&sweep, &places))? {
-            Found::Same(outcome) | Found::Failed(outcome) => {
-                ended.insert((run.cell.clone(), run.seed), outcome);
-            }
-            Found::Nothing => missing.push(run.slug.as_str()),
-            Found::OtherSettings => others.push(run.slug.as_str()),
-        }
-    }
-    if let Some(first) = missing.first().or(others.first()) {
-        let (sweep, outcomes, runs) = (path.display(), outcomes.display(), counted(runs.len(), "run"));
-        bail!(
-            "{outcomes}: of the {runs} of {sweep} it lacks {} and has {} by other settings (the first: {first}); \
-             `ghm sweep {sweep} --known {outcomes}` runs them, and writes {} to be kept instead",
-            missing.len(),
-            others.len(),
-            places.root().join("sweep.json").display()
-        );
-    }
-    let results = Results::new(&sweep, &ended);
-    Ok((markdown::tables(&results), figure::figures(&results)?))
 }
 
 /// Where a sweep goes that is not told where.
@@ -203,7 +172,7 @@ mod tests {
         for path in paths {
             let (sweep, text) = read(&path).unwrap();
             for run in sweep.runs() {
-                let resolved = recipe::clean(&run, &sweep, &text, &Places::new("/sweep".into()));
+                let resolved = recipe::clean(&run, &sweep, &text, &places::Places::new("/sweep".into()));
                 assert!(resolved.is_ok(), "{}, {}: {:#}", path.display(), run.slug, resolved.unwrap_err());
             }
         }

@@ -10,6 +10,7 @@
 //! | [`pairs`] | every two values of an axis, over several rows together |
 //! | [`sensitivity`] | how much a grid of settings matters, and what its default costs |
 //! | [`markdown`] | results as Markdown |
+//! | [`mod@joined`] | one axis of several sweeps in one table |
 //! | [`table`] | results as CSV and JSON |
 //!
 //! ```
@@ -32,6 +33,7 @@
 
 mod error;
 pub mod file;
+pub mod joined;
 pub mod markdown;
 pub mod outcome;
 pub mod pairs;
@@ -42,6 +44,7 @@ pub mod statistics;
 pub mod table;
 
 pub use error::SweepError;
+pub use joined::{Part, joined};
 pub use outcome::Outcome;
 pub use pairs::Pair;
 pub use plan::{Axis, Cell, Choice, Over, Pairs, Run, Sweep};

@@ -60,12 +60,24 @@ pub fn means(results: &Results) -> String {
         lines.push(line(&cells));
         done.push(place);
     }
-    let seeds: Vec<String> = sweep.seeds.iter().map(u64::to_string).collect();
-    format!("{} (mean ± standard deviation, seeds {}):\n\n{}", sweep.metric, seeds.join(", "), lines.concat())
+    format!("{} (mean ± standard deviation, {}):\n\n{}", sweep.metric, seeds(sweep), lines.concat())
+}
+
+/// The seeds, from the first to the last where four or more follow one another.
+pub fn seeds(sweep: &Sweep) -> String {
+    match &sweep.seeds[..] {
+        [seed] => format!("seed {seed}"),
+        [first, between @ .., last] if between.len() > 1 && follow(&sweep.seeds) => format!("seeds {first} to {last}"),
+        seeds => format!("seeds {}", seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn follow(seeds: &[u64]) -> bool {
+    seeds.windows(2).all(|two| two[0].checked_add(1) == Some(two[1]))
 }
 
 /// Mean and deviation, how many runs where some are missing, and what was chosen.
-fn number(results: &Results, row: &Row) -> String {
+pub fn number(results: &Results, row: &Row) -> String {
     let sweep = results.sweep;
     let Some(spread) = row.spread() else {
         return if row.failed > 0 { "failed".into() } else { "-".into() };
@@ -240,7 +252,8 @@ fn failures(results: &Results) -> String {
     results.outcomes.iter().filter_map(line).collect()
 }
 
-fn line(cells: &[String]) -> String {
+/// A row of a table.
+pub fn line(cells: &[String]) -> String {
     let escaped: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
     format!("| {} |\n", escaped.join(" | "))
 }

@@ -44,7 +44,7 @@ pub struct ReportArguments {
 #[derive(Debug, Args)]
 pub struct TablesArguments {
     /// A Markdown file; between `<!-- ghm tables SWEEP.toml sweep.json -->` and `<!-- end of tables -->` it is written anew, paths being from
-    /// its own folder on
+    /// its own folder on; `<!-- ghm tables AXIS of NAME: SWEEP.toml sweep.json; NAME: ... -->` is one table of several sweeps
     #[arg(value_name = "DOCUMENT.md")]
     pub document: PathBuf,
     /// Write nothing; exit code 1 where something would be

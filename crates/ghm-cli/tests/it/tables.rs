@@ -104,3 +104,33 @@ fn a_document_without_places_for_tables_is_refused() {
     place.refused(&["tables", "two.md"], &["two.md, line 2", "a.toml"]);
     place.refused(&["tables", "absent.md"], &["absent.md", "cannot be read"]);
 }
+
+#[test]
+fn a_document_has_an_axis_of_several_sweeps_in_one_table() {
+    let place = Workplace::new();
+    let only = SWEEP.replace("{ name = \"focal\", set = [\"loss.classification.kind=focal\"] }, ", "");
+    for (name, sweep) in [("one", SWEEP), ("two", &only)] {
+        std::fs::write(place.path(&format!("{name}.toml")), sweep).unwrap();
+        place.done(&["sweep", &format!("{name}.toml"), "--out", name]);
+    }
+    let document = |axis: &str| {
+        format!(
+            "# A\n<!-- ghm tables {axis} of both: one.toml one/sweep.json; GHM alone: two.toml two/sweep.json -->\n<!-- end of tables -->\n"
+        )
+    };
+    std::fs::write(place.path("a.md"), document("loss")).unwrap();
+    place.done(&["tables", "a.md"]);
+    let written = std::fs::read_to_string(place.path("a.md")).unwrap();
+    let row = |name: &str| written.lines().find(|line| line.starts_with(&format!("| {name} |"))).unwrap().to_owned();
+    assert_eq!(row("loss"), "| loss | both | GHM alone |");
+    assert!(row("focal").ends_with(" |  |"), "{written}");
+    // The same runs in both.
+    let of = |row: String| row.split(" | ").map(|cell| cell.trim_end_matches(" |").to_owned()).collect::<Vec<_>>();
+    let ghm = of(row("GHM-C"));
+    assert!(ghm[1].starts_with("0.") && ghm[1] == ghm[2], "{written}");
+    assert!(!written.contains("!["), "{written}");
+    assert_eq!(place.ghm(&["tables", "a.md", "--check"]).status.code(), Some(0));
+
+    std::fs::write(place.path("b.md"), document("losses")).unwrap();
+    place.refused(&["tables", "b.md"], &["b.md, line 2", "one.toml", "no axis `losses`", "`loss`"]);
+}

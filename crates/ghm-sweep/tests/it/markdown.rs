@@ -1,8 +1,8 @@
 //! What people read.
 
-use ghm_sweep::{Results, markdown};
+use ghm_sweep::{Part, Results, joined, markdown};
 
-use crate::results::{fail, outcomes};
+use crate::results::{by_loss, fail, outcomes};
 use crate::{FULL, parse};
 
 #[test]
@@ -109,4 +109,30 @@ fn of_a_grid_without_its_default_nothing_is_said() {
     let mut outcomes = outcomes(&sweep);
     outcomes.retain(|(cell, _), _| cell.0[1..] != [0, 0]);
     assert_eq!(Results::new(&sweep, &outcomes).sensitivities.len(), 1);
+}
+
+#[test]
+fn an_axis_of_two_sweeps_is_one_table_with_a_row_for_each_value_of_either() {
+    // The other sweep has its losses first, one of them other, no learning rates to choose from and five seeds.
+    let (_, axes) = FULL.split_once("[[axes]]").unwrap();
+    let [_, noise, loss] = axes.split("[[axes]]").collect::<Vec<_>>()[..] else { panic!("three axes") };
+    let rate = "name = \"rate\"\nkey = \"optimiser.learning_rate\"\nvalues = [1e-3]\n";
+    let other = ["recipe = \"a.toml\"\nseeds = [3, 4, 5, 6, 7]\n", loss, noise, rate].join("[[axes]]\n");
+    let sweeps = [parse(FULL).unwrap(), parse(&other.replace("\"focal\"", "\"CE\"")).unwrap()];
+    let outcomes = [outcomes(&sweeps[0]), by_loss(&sweeps[1])];
+    let results = [Results::new(&sweeps[0], &outcomes[0]), Results::new(&sweeps[1], &outcomes[1])];
+    let parts =
+        [Part { name: "scenes", results: &results[0], axis: 2 }, Part { name: "cards", results: &results[1], axis: 0 }];
+    assert_eq!(
+        joined(&parts),
+        "\
+Mean ± standard deviation (scenes: AP, seeds 3, 5; cards: AP, seeds 3 to 7):
+
+| loss | scenes, clean | scenes, flips 20% | cards, clean, 0.001 | cards, flips 20%, 0.001 |
+| --- | --- | --- | --- | --- |
+| focal | 0.504 ± 0.001 [0.001] | 0.304 ± 0.001 [0.001] |  |  |
+| GHM-C | 0.494 ± 0.001 [0.0005] | 0.404 ± 0.001 [0.0005] | 0.200 ± 0.000 | 0.200 ± 0.000 |
+| CE |  |  | 0.100 ± 0.000 | 0.100 ± 0.000 |
+"
+    );
 }

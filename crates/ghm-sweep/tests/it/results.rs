@@ -17,6 +17,15 @@ fn ap(cell: &[usize], seed: u64) -> f64 {
 }
 
 pub fn outcomes(sweep: &Sweep) -> Outcomes {
+    finished(sweep, ap)
+}
+
+/// Of a sweep whose first axis are losses, each of which has its own AP, whatever else.
+pub fn by_loss(sweep: &Sweep) -> Outcomes {
+    finished(sweep, |cell, _| 0.1 * (1 + cell[0]) as f64)
+}
+
+fn finished(sweep: &Sweep, ap: impl Fn(&[usize], u64) -> f64) -> Outcomes {
     let of = |run: ghm_sweep::Run| {
         let numbers = BTreeMap::from([("AP".to_owned(), ap(&run.cell.0, run.seed))]);
         (

@@ -1,0 +1,63 @@
+//! What was kept of a whole sweep: its file, and a `sweep.json`.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use ghm_report::Figure;
+use ghm_sweep::results::Outcomes;
+use ghm_sweep::{Results, Sweep};
+
+use crate::table::counted;
+
+use super::figure;
+use super::known::{Found, Known};
+use super::places::Places;
+use super::recipe;
+
+/// A whole sweep whose `sweep.json` was kept.
+pub struct Kept {
+    /// The sweep.
+    pub sweep: Sweep,
+    outcomes: Outcomes,
+}
+
+impl Kept {
+    /// Of a sweep's file and its `sweep.json`, which must have every run as the file now is.
+    pub fn read(path: &Path, outcomes: &Path) -> Result<Self> {
+        let (sweep, text) = super::read(path)?;
+        let places = Places::new(std::path::absolute(super::usual_folder(path))?);
+        let known = Known::read(outcomes)?;
+        let (mut ended, mut missing, mut others, runs) = (Outcomes::new(), Vec::new(), Vec::new(), sweep.runs());
+        for run in &runs {
+            let clean = recipe::clean(run, &sweep, &text, &places).ok();
+            match known.find(run, clean.as_ref(), (&sweep, &places))? {
+                Found::Same(outcome) | Found::Failed(outcome) => {
+                    ended.insert((run.cell.clone(), run.seed), outcome);
+                }
+                Found::Nothing => missing.push(run.slug.as_str()),
+                Found::OtherSettings => others.push(run.slug.as_str()),
+            }
+        }
+        if let Some(first) = missing.first().or(others.first()) {
+            let (sweep, outcomes, runs) = (path.display(), outcomes.display(), counted(runs.len(), "run"));
+            bail!(
+                "{outcomes}: of the {runs} of {sweep} it lacks {} and has {} by other settings (the first: {first}); \
+                 `ghm sweep {sweep} --known {outcomes}` runs them, and writes {} to be kept instead",
+                missing.len(),
+                others.len(),
+                places.root().join("sweep.json").display()
+            );
+        }
+        Ok(Self { sweep, outcomes: ended })
+    }
+
+    /// What came out of it.
+    pub fn results(&self) -> Results<'_> {
+        Results::new(&self.sweep, &self.outcomes)
+    }
+
+    /// Its charts.
+    pub fn figures(&self) -> Result<Vec<Figure>> {
+        figure::figures(&self.results())
+    }
+}
