@@ -102,7 +102,8 @@ fn work(
     let progress = Mutex::new(Progress { outcomes, begun: Instant::now(), done: 0, left: left.len() });
     let of_job = |job: usize| -> Result<()> {
         let device = &arguments.device[job % arguments.device.len()];
-        let worker = Worker { sweep, recipe, folder, device, job, jobs, live, stop };
+        let discard = arguments.discard_runs;
+        let worker = Worker { sweep, recipe, folder, device, job, jobs, discard, live, stop };
         while !stop.load(Ordering::SeqCst) && !halted.load(Ordering::SeqCst) {
             let Some(run) = left.get(next.fetch_add(1, Ordering::SeqCst)) else { break };
             let Some(outcome) = worker.run(run)? else {

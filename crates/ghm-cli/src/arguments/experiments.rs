@@ -23,6 +23,9 @@ pub struct SweepArguments {
     /// Run those again that failed
     #[arg(long)]
     pub again: bool,
+    /// Remove the directory of each run once it has finished: tables and charts need nothing of it
+    #[arg(long)]
+    pub discard_runs: bool,
     /// The sweep.json of another folder, of whatever sweep: runs that were finished there by the same settings are not run again;
     /// may be given several times
     #[arg(long, value_name = "FILE")]

@@ -32,6 +32,8 @@ pub struct Worker<'a> {
     /// Which of the workers it is, and how many there are.
     pub job: usize,
     pub jobs: usize,
+    /// Whether nothing but what came out is kept of a run that has finished.
+    pub discard: bool,
     /// Where it says what it is at.
     pub live: &'a Live,
     /// Raised when the sweep is to stop.
@@ -75,6 +77,10 @@ impl Worker<'_> {
     fn keep(&self, run: &Run, recipe: Option<&Recipe>, outcome: Result<Outcome>) -> Result<Option<Outcome>> {
         let outcome = outcome.unwrap_or_else(|error| Outcome::failed(&in_a_line(&error)));
         self.folder.keep(run, recipe, Some(&outcome))?;
+        if self.discard && matches!(outcome, Outcome::Finished { .. }) {
+            let root = self.folder.places().run(run);
+            std::fs::remove_dir_all(&root).with_context(|| format!("{}: cannot be removed", root.display()))?;
+        }
         Ok(Some(outcome))
     }
 

@@ -134,6 +134,25 @@ fn a_sweep_that_is_killed_three_times_ends_with_the_table_of_one_that_was_not() 
 }
 
 #[test]
+fn of_runs_that_have_finished_nothing_is_kept_where_they_are_to_be_discarded() {
+    let only = SWEEP.replace("seeds = [0, 1]", "seeds = [0]");
+    let place = workplace(&only);
+    let said = place.done(&["sweep", "sweep.toml", "--out", "whole"]);
+    let runs = |out: &str| std::fs::read_dir(place.path(out).join("runs")).unwrap().count();
+    let discarding = ["sweep", "sweep.toml", "--out", "lean", "--discard-runs"];
+    assert_eq!(place.done(&discarding), said);
+    assert_eq!((runs("whole"), runs("lean")), (4, 0));
+    assert_eq!(lines(&place, "lean"), lines(&place, "whole"));
+    // They have been done nevertheless; and of a run that fails all stays.
+    let failing =
+        only.replace("set = [] }", "set = [] }, { name = \"lost\", set = [\"loss.regression.weight=1e38\"] }");
+    std::fs::write(place.path("sweep.toml"), failing).unwrap();
+    let again = place.ghm(&discarding);
+    assert!(text(&again.stderr).contains("4 of 6 runs are done"), "{}", text(&again.stderr));
+    assert_eq!((again.status.code(), runs("lean")), (Some(1), 2), "{}", text(&again.stderr));
+}
+
+#[test]
 fn an_interrupt_stops_the_runs_too_and_a_second_process_is_refused() {
     let place = workplace(&SWEEP.replace("epochs=2", "epochs=200"));
     let mut command = place.command(&["sweep", "sweep.toml", "--out", "out"]);
