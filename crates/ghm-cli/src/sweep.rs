@@ -165,17 +165,35 @@ impl Progress<'_> {
 mod tests {
     use super::*;
 
+    /// The sweeps of the project.
+    fn of_the_project() -> Vec<PathBuf> {
+        let sweeps = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sweeps");
+        let paths = std::fs::read_dir(sweeps).unwrap().map(|entry| entry.unwrap().path());
+        let paths: Vec<_> =
+            paths.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+        assert!(!paths.is_empty());
+        paths
+    }
+
     #[test]
     fn every_run_of_every_sweep_of_the_project_has_a_recipe() {
-        let sweeps = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sweeps");
-        let paths: Vec<_> = std::fs::read_dir(sweeps).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert!(!paths.is_empty());
-        for path in paths {
+        for path in of_the_project() {
             let (sweep, text) = read(&path).unwrap();
             for run in sweep.runs() {
                 let resolved = recipe::clean(&run, &sweep, &text, &places::Places::new("/sweep".into()));
                 assert!(resolved.is_ok(), "{}, {}: {:#}", path.display(), run.slug, resolved.unwrap_err());
             }
         }
+    }
+
+    #[test]
+    fn the_index_of_sweeps_has_every_one() {
+        let paths = of_the_project();
+        let index = std::fs::read_to_string(paths[0].with_file_name("README.md")).unwrap();
+        for path in &paths {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            assert!(index.contains(&format!("]({name})")), "sweeps/README.md: {name} is missing");
+        }
+        assert_eq!(index.matches(".toml)").count(), paths.len(), "sweeps/README.md: one twice, or one that is gone");
     }
 }
