@@ -50,8 +50,12 @@ pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
         Ok((recipe::own(run, &clean, folder.places())?, clean))
     };
     let mut outcomes = folder.outcomes(&sweep, arguments.again, resolve)?;
-    let mut left: Vec<Run> =
-        sweep.runs().into_iter().filter(|run| !outcomes.contains_key(&(run.cell.clone(), run.seed))).collect();
+    let (done, mut left): (Vec<Run>, Vec<Run>) =
+        sweep.runs().into_iter().partition(|run| outcomes.contains_key(&(run.cell.clone(), run.seed)));
+    if arguments.discard_runs {
+        let finished = |run: &&Run| outcomes[&(run.cell.clone(), run.seed)].state() == "finished";
+        done.iter().filter(finished).try_for_each(|run| folder.discard(run))?;
+    }
     for file in &arguments.known {
         left = Known::read(file)?.take_over((&sweep, &folder), left, resolve, |run, outcome| {
             outcomes.insert((run.cell.clone(), run.seed), outcome);

@@ -134,6 +134,6 @@ fn shown(sweep: &Sweep, name: &str) -> Result<usize> {
     let place = sweep.axes.iter().position(|axis| axis.name == name && !axis.choose);
     place.ok_or_else(|| {
         let names = sweep.axes.iter().filter(|axis| !axis.choose).map(|axis| format!("`{}`", axis.name));
-        anyhow!("has no axis `{name}` that is shown, only {}", names.collect::<Vec<_>>().join(", "))
+        anyhow!("has no axis `{name}` that is shown; shown are: {}", names.collect::<Vec<_>>().join(", "))
     })
 }

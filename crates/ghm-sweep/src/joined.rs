@@ -1,6 +1,6 @@
 //! One axis of several sweeps in one table.
 
-use crate::markdown::{line, number, seeds};
+use crate::markdown::{chosen, failures, line, number, seeds};
 use crate::plan::Cell;
 use crate::results::Results;
 
@@ -38,7 +38,19 @@ pub fn joined(parts: &[Part]) -> String {
         format!("{}: {}, {}", part.name, sweep.metric, seeds(sweep))
     };
     let of: Vec<String> = parts.iter().map(of).collect();
-    format!("Mean ± standard deviation ({}):\n\n{}", of.join("; "), lines.concat())
+    let mut text = format!("Mean ± standard deviation ({}):\n\n{}", of.join("; "), lines.concat());
+    for part in parts {
+        if let Some(chosen) = chosen(part.results.sweep) {
+            text += &format!("\nOf {} each with the {chosen} of the best mean, which is in brackets.\n", part.name);
+        }
+    }
+    for part in parts {
+        let failures = failures(part.results);
+        if !failures.is_empty() {
+            text += &format!("\nFailed of {}:\n\n{failures}", part.name);
+        }
+    }
+    text
 }
 
 /// A row for each column of a sweep, its value of the axis of the rows being whatever.

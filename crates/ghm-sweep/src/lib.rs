@@ -10,7 +10,7 @@
 //! | [`pairs`] | every two values of an axis, over several rows together |
 //! | [`sensitivity`] | how much a grid of settings matters, and what its default costs |
 //! | [`markdown`] | results as Markdown |
-//! | [`mod@joined`] | one axis of several sweeps in one table |
+//! | [`joined()`] | one axis of several sweeps in one table |
 //! | [`table`] | results as CSV and JSON |
 //!
 //! ```
@@ -33,7 +33,7 @@
 
 mod error;
 pub mod file;
-pub mod joined;
+mod joined;
 pub mod markdown;
 pub mod outcome;
 pub mod pairs;

@@ -9,10 +9,8 @@ use crate::statistics::{Paired, Spread};
 /// What came out, for people: means and standard deviations, differences, and what failed.
 pub fn tables(results: &Results) -> String {
     let mut text = means(results);
-    let chosen: Vec<&str> =
-        results.sweep.axes.iter().filter(|axis| axis.choose).map(|axis| axis.name.as_str()).collect();
-    if !chosen.is_empty() {
-        text += &format!("\nEach with the {} of the best mean, which is in brackets.\n", chosen.join(" and "));
+    if let Some(chosen) = chosen(results.sweep) {
+        text += &format!("\nEach with the {chosen} of the best mean, which is in brackets.\n");
     }
     if !results.differences.is_empty() {
         text += &format!("\n{}", differences(results));
@@ -28,6 +26,12 @@ pub fn tables(results: &Results) -> String {
         text += &format!("\nFailed:\n\n{failures}");
     }
     text
+}
+
+/// The axes that are chosen from; `None` where there is none.
+pub(crate) fn chosen(sweep: &Sweep) -> Option<String> {
+    let names: Vec<&str> = sweep.axes.iter().filter(|axis| axis.choose).map(|axis| axis.name.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(" and "))
 }
 
 /// Means and standard deviations, in rows by all axes but the one whose values stand side by side.
@@ -64,7 +68,7 @@ pub fn means(results: &Results) -> String {
 }
 
 /// The seeds, from the first to the last where four or more follow one another.
-pub fn seeds(sweep: &Sweep) -> String {
+pub(crate) fn seeds(sweep: &Sweep) -> String {
     match &sweep.seeds[..] {
         [seed] => format!("seed {seed}"),
         [first, between @ .., last] if between.len() > 1 && follow(&sweep.seeds) => format!("seeds {first} to {last}"),
@@ -77,7 +81,7 @@ fn follow(seeds: &[u64]) -> bool {
 }
 
 /// Mean and deviation, how many runs where some are missing, and what was chosen.
-pub fn number(results: &Results, row: &Row) -> String {
+pub(crate) fn number(results: &Results, row: &Row) -> String {
     let sweep = results.sweep;
     let Some(spread) = row.spread() else {
         return if row.failed > 0 { "failed".into() } else { "-".into() };
@@ -240,7 +244,8 @@ fn interval(paired: &Paired) -> String {
     format!("{:+.3} to {:+.3}{clear}", interval.low, interval.high)
 }
 
-fn failures(results: &Results) -> String {
+/// What failed, and why, a line each.
+pub(crate) fn failures(results: &Results) -> String {
     let line = |((cell, seed), outcome): (&(Cell, u64), &Outcome)| match outcome {
         Outcome::Failed { reason } => {
             let seed = format!("seed {seed}");
@@ -253,7 +258,7 @@ fn failures(results: &Results) -> String {
 }
 
 /// A row of a table.
-pub fn line(cells: &[String]) -> String {
+pub(crate) fn line(cells: &[String]) -> String {
     let escaped: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
     format!("| {} |\n", escaped.join(" | "))
 }

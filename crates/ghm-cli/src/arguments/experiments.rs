@@ -23,7 +23,8 @@ pub struct SweepArguments {
     /// Run those again that failed
     #[arg(long)]
     pub again: bool,
-    /// Remove the directory of each run once it has finished: tables and charts need nothing of it
+    /// Remove the directory of each run that has finished, its weights and evidence included; tables and charts need nothing of it,
+    /// `ghm audit`, `ghm report` and `ghm figures` of a run do
     #[arg(long)]
     pub discard_runs: bool,
     /// The sweep.json of another folder, of whatever sweep: runs that were finished there by the same settings are not run again;
@@ -47,7 +48,7 @@ pub struct ReportArguments {
 #[derive(Debug, Args)]
 pub struct TablesArguments {
     /// A Markdown file; between `<!-- ghm tables SWEEP.toml sweep.json -->` and `<!-- end of tables -->` it is written anew, paths being from
-    /// its own folder on; `<!-- ghm tables AXIS of NAME: SWEEP.toml sweep.json; NAME: ... -->` is one table of several sweeps
+    /// its own folder on. What `<!-- ghm tables AXIS of NAME: SWEEP.toml sweep.json; NAME: ... -->` begins is one table of several sweeps
     #[arg(value_name = "DOCUMENT.md")]
     pub document: PathBuf,
     /// Write nothing; exit code 1 where something would be

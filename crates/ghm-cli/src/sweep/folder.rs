@@ -1,6 +1,7 @@
 //! The folder of a sweep: what is run, what came out, the tables.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -29,7 +30,7 @@ pub struct Folder {
 
 /// What is run, and what came out of it, if it has ended.
 #[derive(Deserialize, Serialize)]
-struct Kept {
+struct Entry {
     /// The recipe as resolved, data and seed included; `None` where it could not be.
     recipe: Option<String>,
     outcome: Option<Outcome>,
@@ -75,7 +76,7 @@ impl Folder {
         for run in sweep.runs() {
             let path = self.places.outcome(&run);
             let Ok(text) = fs::read_to_string(&path) else { continue };
-            let kept: Kept =
+            let kept: Entry =
                 serde_json::from_str(&text).with_context(|| format!("{}: is damaged; remove it", path.display()))?;
             let Some(before) = kept.recipe else { continue };
             // Both are read by the same program, which may know more keys than the one that wrote it.
@@ -83,6 +84,9 @@ impl Folder {
             if resolved.as_ref().map(|(own, _)| own) != Recipe::parse(&before, &[]).ok().as_ref() {
                 if RunDirectory::expect_free(&self.places.run(&run)).is_err() {
                     return Err(self.other_settings(&run));
+                }
+                if let Some(Outcome::Finished { .. }) = kept.outcome {
+                    return Err(of_other_settings(&path));
                 }
                 continue;
             }
@@ -103,10 +107,18 @@ impl Folder {
 
     /// Why a run cannot be gone on with that was begun by another recipe than it has now.
     pub fn other_settings(&self, run: &Run) -> anyhow::Error {
-        anyhow!(
-            "{}: has begun by other settings than the sweep has now; put those back, or remove this folder, or give another --out",
-            self.places.run(run).display()
-        )
+        of_other_settings(&self.places.run(run))
+    }
+
+    /// Removes the directory of a run that has finished, if it is there.
+    pub fn discard(&self, run: &Run) -> Result<()> {
+        let root = self.places.run(run);
+        match fs::remove_dir_all(&root) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("{}: cannot be removed; it is not needed any more", root.display()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Keeps by which recipe a run is going to be run, or could not be, and what came out of it.
@@ -119,7 +131,7 @@ impl Folder {
         }
         let path = self.places.outcome(run);
         make_parent(&path)?;
-        let kept = Kept { recipe, outcome: outcome.cloned() };
+        let kept = Entry { recipe, outcome: outcome.cloned() };
         Ok(replace_file(&path, serde_json::to_string_pretty(&kept)?.as_bytes())?)
     }
 
@@ -156,6 +168,13 @@ impl Folder {
         let of = |name: &str| self.places.root().join(name).display().to_string();
         [of(TABLES), of("sweep.csv"), of("sweep.json")].join(", ")
     }
+}
+
+fn of_other_settings(path: &Path) -> anyhow::Error {
+    anyhow!(
+        "{}: is of other settings than the sweep has now; put those back, or remove it, or give another --out",
+        path.display()
+    )
 }
 
 /// Whether a folder is a sweep's.

@@ -16,8 +16,7 @@ use super::recipe;
 
 /// A whole sweep whose `sweep.json` was kept.
 pub struct Kept {
-    /// The sweep.
-    pub sweep: Sweep,
+    sweep: Sweep,
     outcomes: Outcomes,
 }
 

@@ -32,7 +32,7 @@ pub struct Worker<'a> {
     /// Which of the workers it is, and how many there are.
     pub job: usize,
     pub jobs: usize,
-    /// Whether nothing but what came out is kept of a run that has finished.
+    /// Whether the directory of a run that has finished is removed.
     pub discard: bool,
     /// Where it says what it is at.
     pub live: &'a Live,
@@ -64,7 +64,11 @@ impl Worker<'_> {
         let status = self.train(run, log)?;
         if status.success() {
             let settings = recipe::settings(run, &clean, self.folder.places())?;
-            return self.keep(run, Some(&own), outcome::of_run(&self.folder.places().run(run), settings));
+            let outcome = self.keep(run, Some(&own), outcome::of_run(&self.folder.places().run(run), settings))?;
+            if let (true, Some(Outcome::Finished { .. })) = (self.discard, &outcome) {
+                self.folder.discard(run).unwrap_or_else(|error| self.live.line(&in_a_line(&error)));
+            }
+            return Ok(outcome);
         }
         if status.code() == Some(i32::from(STOPPED)) || self.stop.load(Ordering::SeqCst) {
             return Ok(None);
@@ -77,10 +81,6 @@ impl Worker<'_> {
     fn keep(&self, run: &Run, recipe: Option<&Recipe>, outcome: Result<Outcome>) -> Result<Option<Outcome>> {
         let outcome = outcome.unwrap_or_else(|error| Outcome::failed(&in_a_line(&error)));
         self.folder.keep(run, recipe, Some(&outcome))?;
-        if self.discard && matches!(outcome, Outcome::Finished { .. }) {
-            let root = self.folder.places().run(run);
-            std::fs::remove_dir_all(&root).with_context(|| format!("{}: cannot be removed", root.display()))?;
-        }
         Ok(Some(outcome))
     }
 

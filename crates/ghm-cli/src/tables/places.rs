@@ -10,7 +10,7 @@ pub const END: &str = "<!-- end of tables -->";
 
 /// What can follow.
 const FORMS: &str = "`<!-- ghm tables SWEEP.toml sweep.json -->`, two paths without spaces, or `<!-- ghm tables AXIS of NAME: \
-                     SWEEP.toml sweep.json; NAME: ... -->`";
+                     SWEEP.toml sweep.json; NAME: ... -->`, each name once";
 
 /// A place in a document that is written anew.
 #[derive(Debug, PartialEq)]
@@ -77,7 +77,9 @@ fn asked(words: &str) -> Option<Asked> {
         let (name, words) = words.split_once(": ")?;
         Some((name.trim().to_owned(), source(words)?))
     };
-    Some(Asked::Joined { axis: axis.trim().into(), parts: parts.split(';').map(part).collect::<Option<_>>()? })
+    let parts: Vec<(String, Source)> = parts.split(';').map(part).collect::<Option<_>>()?;
+    let named = |at: usize| !parts[at].0.is_empty() && parts[..at].iter().all(|(name, _)| *name != parts[at].0);
+    (0..parts.len()).all(named).then(|| Asked::Joined { axis: axis.trim().into(), parts })
 }
 
 fn source(words: &str) -> Option<Source> {
@@ -128,6 +130,8 @@ mod tests {
         assert_eq!(line("<!-- ghm tables a -->\n<!-- end of tables -->\n"), Err(1));
         assert_eq!(line("<!-- ghm tables a of b c d -->\n<!-- end of tables -->\n"), Err(1));
         assert_eq!(line("<!-- ghm tables a of b: c d; e -->\n<!-- end of tables -->\n"), Err(1));
+        assert_eq!(line("<!-- ghm tables a of b: c d; b: e f -->\n<!-- end of tables -->\n"), Err(1));
+        assert_eq!(line("<!-- ghm tables a of : c d; b: e f -->\n<!-- end of tables -->\n"), Err(1));
         assert_eq!(line("<!-- ghm tables a b -->\n\n<!-- ghm tables a b -->\n<!-- end of tables -->\n"), Err(1));
     }
 }

@@ -150,6 +150,12 @@ fn of_runs_that_have_finished_nothing_is_kept_where_they_are_to_be_discarded() {
     let again = place.ghm(&discarding);
     assert!(text(&again.stderr).contains("4 of 6 runs are done"), "{}", text(&again.stderr));
     assert_eq!((again.status.code(), runs("lean")), (Some(1), 2), "{}", text(&again.stderr));
+    // What is left of those that had finished before goes too.
+    place.ghm(&["sweep", "sweep.toml", "--out", "whole", "--discard-runs"]);
+    assert_eq!(runs("whole"), 2);
+    // By other settings they are not run again over what they gave.
+    std::fs::write(place.path("sweep.toml"), only.replace("epochs=2", "epochs=1")).unwrap();
+    place.refused(&discarding, &["outcomes", "clean_focal_seed-0.json", "other settings"]);
 }
 
 #[test]

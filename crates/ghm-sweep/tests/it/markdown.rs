@@ -1,6 +1,6 @@
 //! What people read.
 
-use ghm_sweep::{Part, Results, joined, markdown};
+use ghm_sweep::{Outcome, Part, Results, joined, markdown};
 
 use crate::results::{by_loss, fail, outcomes};
 use crate::{FULL, parse};
@@ -119,7 +119,9 @@ fn an_axis_of_two_sweeps_is_one_table_with_a_row_for_each_value_of_either() {
     let rate = "name = \"rate\"\nkey = \"optimiser.learning_rate\"\nvalues = [1e-3]\n";
     let other = ["recipe = \"a.toml\"\nseeds = [3, 4, 5, 6, 7]\n", loss, noise, rate].join("[[axes]]\n");
     let sweeps = [parse(FULL).unwrap(), parse(&other.replace("\"focal\"", "\"CE\"")).unwrap()];
-    let outcomes = [outcomes(&sweeps[0]), by_loss(&sweeps[1])];
+    let mut outcomes = [outcomes(&sweeps[0]), by_loss(&sweeps[1])];
+    let failed = sweeps[1].runs().into_iter().find(|run| run.seed == 7).unwrap();
+    outcomes[1].insert((failed.cell, 7), Outcome::Failed { reason: "out of memory".into() });
     let results = [Results::new(&sweeps[0], &outcomes[0]), Results::new(&sweeps[1], &outcomes[1])];
     let parts =
         [Part { name: "scenes", results: &results[0], axis: 2 }, Part { name: "cards", results: &results[1], axis: 0 }];
@@ -132,7 +134,30 @@ Mean ± standard deviation (scenes: AP, seeds 3, 5; cards: AP, seeds 3 to 7):
 | --- | --- | --- | --- | --- |
 | focal | 0.504 ± 0.001 [0.001] | 0.304 ± 0.001 [0.001] |  |  |
 | GHM-C | 0.494 ± 0.001 [0.0005] | 0.404 ± 0.001 [0.0005] | 0.200 ± 0.000 | 0.200 ± 0.000 |
-| CE |  |  | 0.100 ± 0.000 | 0.100 ± 0.000 |
+| CE |  |  | 0.100 ± 0.000 (4 of 5) | 0.100 ± 0.000 |
+
+Of scenes each with the rate of the best mean, which is in brackets.
+
+Failed of cards:
+
+- CE, clean, 0.001, seed 7: out of memory
 "
     );
+}
+
+#[test]
+fn seeds_are_a_range_where_four_or_more_follow_one_another() {
+    for (seeds, said) in [
+        ("3", "seed 3"),
+        ("3, 4", "seeds 3, 4"),
+        ("3, 4, 5", "seeds 3, 4, 5"),
+        ("3, 4, 5, 6", "seeds 3 to 6"),
+        ("3, 4, 6, 7", "seeds 3, 4, 6, 7"),
+        ("6, 5, 4, 3", "seeds 6, 5, 4, 3"),
+    ] {
+        let sweep = parse(&FULL.replace("seeds = [3, 5]", &format!("seeds = [{seeds}]"))).unwrap();
+        let outcomes = outcomes(&sweep);
+        let text = markdown::means(&Results::new(&sweep, &outcomes));
+        assert!(text.starts_with(&format!("AP (mean ± standard deviation, {said}):")), "{text}");
+    }
 }
