@@ -16,7 +16,10 @@ pub struct Part<'a> {
 }
 
 /// Means and standard deviations as Markdown: a row for each value that the axis has in one of the sweeps, values of one name being one,
-/// and for each sweep a column for each combination of its other axes.
+/// and for each sweep a column for each combination of its other axes; then what was chosen, and what failed.
+///
+/// # Panics
+/// For an axis that its sweep does not have.
 pub fn joined(parts: &[Part]) -> String {
     let mut values: Vec<&str> = Vec::new();
     for choice in parts.iter().flat_map(|part| &part.results.sweep.axes[part.axis].choices) {
