@@ -147,7 +147,9 @@ fn pairs(results: &Results) -> String {
     }
     head.extend(["difference", "bootstrap interval", "seeds"].map(str::to_owned));
     let left_out = asked.over.as_ref().and_then(|over| left_out(sweep, over));
-    head.extend(left_out.as_ref().map(|names| format!("beyond {names}")));
+    if let Some(names) = &left_out {
+        head.extend([format!("at {names}"), format!("beyond {names}")]);
+    }
     let mut lines = vec![line(&head), line(&vec!["---".to_owned(); head.len()])];
     for pair in &results.pairs {
         let Pair { rows, with, .. } = pair;
@@ -163,8 +165,8 @@ fn pairs(results: &Results) -> String {
             pair.paired.by_seed.len().to_string(),
         ]);
         if left_out.is_some() {
-            let beyond = |beyond: &Paired| format!("{:+.3} ({})", beyond.spread.mean, interval(beyond));
-            cells.push(pair.beyond.as_ref().map_or("-".into(), beyond));
+            let said = |paired: &Paired| format!("{:+.3} ({})", paired.spread.mean, interval(paired));
+            cells.extend([&pair.left_out, &pair.beyond].map(|paired| paired.as_ref().map_or("-".into(), said)));
         }
         lines.push(line(&cells));
     }

@@ -19,7 +19,9 @@ pub struct Pair {
     pub lower: usize,
     /// The mean over the rows of the one's number less the other's, with each seed that all of them have.
     pub paired: Paired,
-    /// What that mean has beyond the one over the rows that were left out; `None` where none was, or no seed has both.
+    /// The mean over the rows that were left out, in the same way; `None` where none was, or no seed has it.
+    pub left_out: Option<Paired>,
+    /// What the mean has beyond that one; `None` where no seed has both.
     pub beyond: Option<Paired>,
 }
 
@@ -53,8 +55,8 @@ fn pair((sweep, asked): (&Sweep, &Pairs), rows: &[Row], first: &Row, (one, other
     let over = means(&each);
     let without = means(&differences(&left_out(one)?, &left_out(other)?));
     let beyond = Paired::of(over.iter().filter_map(|(seed, mean)| Some(mean - without.get(seed)?)));
-    let paired = Paired::of(over.into_values())?;
-    Some(Pair { rows: ones, with: others, higher, lower, paired, beyond })
+    let (paired, left_out) = (Paired::of(over.into_values())?, Paired::of(without.into_values()));
+    Some(Pair { rows: ones, with: others, higher, lower, paired, left_out, beyond })
 }
 
 /// By seed, the mean of several differences; of the seeds that all of them have.

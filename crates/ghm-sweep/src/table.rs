@@ -50,7 +50,8 @@ pub fn json(results: &Results) -> Value {
         let of = |rows: &[usize]| rows.iter().map(|row| named(&results.rows[*row].cell)).collect::<Vec<_>>();
         json!({
             "values": of(&one.rows), "with": of(&one.with), "higher": one.higher, "lower": one.lower,
-            "by_seed": one.paired.by_seed, "spread": one.paired.spread, "interval": one.paired.interval, "beyond": one.beyond
+            "by_seed": one.paired.by_seed, "spread": one.paired.spread, "interval": one.paired.interval,
+            "left_out": one.left_out, "beyond": one.beyond
         })
     };
     let sensitivity = |one: &Sensitivity| {

@@ -86,9 +86,9 @@ fn the_markdown_has_every_two_values_over_those_of_another_axis_together() {
         of("{ axis = 'loss', over = 'noise', without = ['clean'] }"),
         "loss by AP, seed by seed, over noise without `clean` together; higher and lower where the interval does not hold 0:
 
-| loss | less | higher at | lower at | difference | bootstrap interval | seeds | beyond `clean` |
-| --- | --- | --- | --- | --- | --- | --- | --- |
-| GHM-C | focal | 1 of 1 | 0 of 1 | +0.100 ± 0.000 | +0.100 to +0.100 | 2 | +0.110 (+0.110 to +0.110) |
+| loss | less | higher at | lower at | difference | bootstrap interval | seeds | at `clean` | beyond `clean` |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| GHM-C | focal | 1 of 1 | 0 of 1 | +0.100 ± 0.000 | +0.100 to +0.100 | 2 | -0.010 (-0.010 to -0.010) | +0.110 (+0.110 to +0.110) |
 "
     );
     assert_eq!(

@@ -130,11 +130,15 @@ fn pairs_say_what_a_difference_has_beyond_that_of_the_values_that_were_left_out(
     assert!(pair.rows == [3] && (pair.paired.spread.mean - 0.1).abs() < 1e-12, "{pair:?}");
     assert!(beyond.by_seed.len() == 2 && beyond.by_seed.iter().all(|beyond| (beyond - 0.11).abs() < 1e-12));
 
+    let clean = pair.left_out.as_ref().unwrap();
+    assert!(clean.by_seed.len() == 2 && clean.by_seed.iter().all(|clean| (clean + 0.01).abs() < 1e-12));
+
     // With a seed that the clean ones lack nothing can be beyond them.
     let cell = results.rows[0].cell.clone();
     fail(&mut outcomes, &cell, 5);
     let results = Results::new(&sweep, &outcomes);
     assert_eq!(results.pairs[0].paired.by_seed.len(), 2);
+    assert_eq!(results.pairs[0].left_out.as_ref().unwrap().by_seed.len(), 1);
     assert_eq!(results.pairs[0].beyond.as_ref().unwrap().by_seed.len(), 1);
 }
 
