@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
-use ghm_sweep::{Part, Results, Sweep, joined, markdown};
+use ghm_sweep::{Axis, Part, Results, joined, markdown};
 use ghm_train::replace_file;
 
 use crate::arguments::TablesArguments;
@@ -122,18 +122,10 @@ impl Page<'_> {
         let results: Vec<Results> = kept.iter().map(Kept::results).collect();
         let mut joining = Vec::new();
         for ((name, source), results) in parts.iter().zip(&results) {
-            let axis = shown(results.sweep, axis).with_context(|| source.sweep.clone())?;
+            let axis =
+                Axis::shown(&results.sweep.axes, axis).map_err(|reason| anyhow!("{}: {reason}", source.sweep))?;
             joining.push(Part { name, results, axis });
         }
         Ok(format!("\n{}\n", joined(&joining)))
     }
-}
-
-/// The place of an axis that is not chosen from.
-fn shown(sweep: &Sweep, name: &str) -> Result<usize> {
-    let place = sweep.axes.iter().position(|axis| axis.name == name && !axis.choose);
-    place.ok_or_else(|| {
-        let names = sweep.axes.iter().filter(|axis| !axis.choose).map(|axis| format!("`{}`", axis.name));
-        anyhow!("has no axis `{name}` that is shown; shown are: {}", names.collect::<Vec<_>>().join(", "))
-    })
 }

@@ -46,6 +46,25 @@ pub struct Axis {
     pub choices: Vec<Choice>,
 }
 
+impl Axis {
+    /// The place among axes of the one that has a name and is not chosen from.
+    ///
+    /// # Errors
+    /// Why there is none, and which there are.
+    pub fn shown(axes: &[Self], name: &str) -> Result<usize, String> {
+        match axes.iter().position(|axis| axis.name == name) {
+            Some(place) if axes[place].choose => {
+                Err(format!("axis `{name}` is chosen from, so it cannot be shown or compared too"))
+            }
+            Some(place) => Ok(place),
+            None => {
+                let names: Vec<String> = axes.iter().map(|axis| format!("`{}`", axis.name)).collect();
+                Err(format!("there is no axis `{name}`; there are: {}", names.join(", ")))
+            }
+        }
+    }
+}
+
 /// One value of an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
@@ -302,14 +321,9 @@ fn name(value: &toml::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The place of an axis that is not chosen from.
+/// The place of an axis that a key of the file names, which is not chosen from.
 fn shown(name: &str, key: &str, axes: &[Axis]) -> Result<usize, String> {
-    let place = axes.iter().position(|axis| axis.name == name);
-    let place = place.ok_or_else(|| format!("{key}: there is no axis `{name}`"))?;
-    if axes[place].choose {
-        return Err(format!("{key}: axis `{name}` is chosen from, so it cannot be shown or compared too"));
-    }
-    Ok(place)
+    Axis::shown(axes, name).map_err(|reason| format!("{key}: {reason}"))
 }
 
 fn axis(file: &AxisFile) -> Result<Axis, String> {

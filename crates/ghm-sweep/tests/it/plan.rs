@@ -75,7 +75,10 @@ fn what_is_wrong_with_a_file_is_said_with_its_name_and_the_way_out() {
             format!("metric = 'seconds'\n{FULL}"),
             "metric: `seconds` is a cost; `choose` and `default` look for the largest",
         ),
-        (with("axis = \"loss\"", "axis = \"los\""), "compare.axis: there is no axis `los`"),
+        (
+            with("axis = \"loss\"", "axis = \"los\""),
+            "compare.axis: there is no axis `los`; there are: `rate`, `noise`, `loss`",
+        ),
         (with("with = \"focal\"", "with = \"Focal\""), "compare.with: axis `loss` has no `Focal`"),
         (with("axis = \"loss\", with = \"focal\"", "axis = \"rate\", with = \"0.001\""), "axis `rate` is chosen from"),
         (format!("pairs = 'loss'\n{FULL}"), "expected a table of axis, over and without"),
