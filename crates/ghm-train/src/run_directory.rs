@@ -56,9 +56,18 @@ impl RunDirectory {
         if directory.recipe_path().is_file() {
             return Ok(directory);
         }
-        let reason =
-            if root.is_dir() { "is not a run directory: it holds no recipe.toml" } else { "no such run directory" };
-        Err(TrainError::Damaged { path: root.to_owned(), reason: reason.into() })
+        let reason = match (root.is_dir(), Self::below(root)) {
+            (false, _) => "no such run directory".into(),
+            (true, None) => "is not a run directory: it holds no recipe.toml".into(),
+            (true, Some(run)) => format!("is not a run directory, but {} is one", run.display()),
+        };
+        Err(TrainError::Damaged { path: root.to_owned(), reason })
+    }
+
+    /// The first run, by name, that lies in this folder, as in that of a demonstration.
+    fn below(folder: &Path) -> Option<PathBuf> {
+        let runs = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+        runs.filter(|path| path.join("recipe.toml").is_file()).min()
     }
 
     /// The folder.

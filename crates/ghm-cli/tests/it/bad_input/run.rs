@@ -28,6 +28,19 @@ fn a_folder_that_is_no_run_directory_is_refused() {
 }
 
 #[test]
+fn a_folder_around_a_run_is_refused_and_the_run_named() {
+    let place = Workplace::new();
+    for run in ["mine/second", "mine/first"] {
+        fs::create_dir_all(place.path(run)).unwrap();
+        fs::write(place.path(run).join("recipe.toml"), "").unwrap();
+    }
+    let first = std::path::Path::new("mine").join("first");
+    for verb in ["eval", "figures", "report"] {
+        refused(&place, &[verb, "mine"], &["mine", "not a run directory", &format!("{} is one", first.display())]);
+    }
+}
+
+#[test]
 fn weights_that_are_missing_or_no_weights_are_refused() {
     let place = Workplace::new();
     training_refused(&place, &["model.weights=none.safetensors"], &["model.weights = ", "none.safetensors", ".pth"]);
