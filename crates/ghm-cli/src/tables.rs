@@ -88,14 +88,16 @@ impl Page<'_> {
     }
 
     fn kept(&self, source: &Source) -> Result<Kept> {
-        Kept::read(&self.beside.join(&source.sweep), &self.beside.join(&source.outcomes))
+        Kept::read(&self.beside.join(&source.sweep), &self.beside.join(&source.outcomes), source.metric.as_deref())
     }
 
     fn whole(&mut self, source: &Source) -> Result<String> {
         let kept = self.kept(source)?;
         let mut block = format!("\n{}\n", markdown::tables(&kept.results()).trim_end());
+        let stem = source.outcomes.strip_suffix(".json").unwrap_or(&source.outcomes);
+        let metric = source.metric.iter().map(|metric| format!("-{metric}").replace(' ', "-")).collect::<String>();
         for (number, figure) in (1..).zip(kept.figures()?) {
-            let name = format!("{}-{number}.svg", source.outcomes.strip_suffix(".json").unwrap_or(&source.outcomes));
+            let name = format!("{stem}{metric}-{number}.svg");
             block += &format!(
                 "\n![{}]({name})\n",
                 figure.title.replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]")

@@ -120,9 +120,9 @@ pub struct Series {
 pub enum Mark {
     /// A dot each.
     Dots,
-    /// A dot each, and a line through them.
+    /// A dot each, and a line through them, as of [`Mark::Line`].
     DotsAndLine,
-    /// A line through them, broken where a point cannot be drawn.
+    /// A line through them, broken where a point cannot be drawn, and between names that differ by more than a number.
     Line,
 }
 
@@ -257,7 +257,7 @@ impl<'a> Plot<'a> {
             let look = Look::of(number);
             let stretches = chart.stretches(series);
             if series.mark != Mark::Dots {
-                for stretch in &stretches {
+                for stretch in stretches.iter().filter(|stretch| stretch.len() > 1) {
                     let line = stretch.iter().map(|point| (point.x, point.y));
                     let style = look.colour.stroke_width(2 * unit);
                     match look.dashed {
@@ -315,11 +315,11 @@ impl Chart {
         series.points.iter().filter_map(|point| self.place(point))
     }
 
-    /// The same in stretches without a point between them that cannot be drawn.
+    /// The same in stretches: what a line joins, without a point between that cannot be drawn.
     fn stretches(&self, series: &Series) -> Vec<Vec<Placed>> {
-        let stretches = series.points.split(|point| self.place(point).is_none());
-        let placed = stretches.map(|stretch| stretch.iter().filter_map(|point| self.place(point)).collect());
-        placed.filter(|stretch: &Vec<Placed>| !stretch.is_empty()).collect()
+        let drawable = series.points.split(|point| self.place(point).is_none());
+        let joined = drawable.flat_map(|points| points.chunk_by(|left, right| self.x.joins(left.x, right.x)));
+        joined.map(|stretch| stretch.iter().filter_map(|point| self.place(point)).collect()).collect()
     }
 
     fn place(&self, point: &Point) -> Option<Placed> {
@@ -363,6 +363,13 @@ impl ChartAxis {
             true => f64::NAN,
             false => value,
         }
+    }
+
+    /// Whether a line may lead from one value to another: between numbers, and between names that differ by a number alone.
+    fn joins(&self, left: f64, right: f64) -> bool {
+        let stem =
+            |value: f64| self.text(value).replace(|letter: char| letter.is_ascii_digit() || ".+-".contains(letter), "");
+        self.names.is_empty() || stem(left) == stem(right)
     }
 
     /// From the least to the most of intervals, with some room.

@@ -17,7 +17,7 @@ pub struct SweepFile {
     /// `key=value`, changes of the recipe for all runs.
     #[serde(default)]
     pub set: Vec<String>,
-    /// The number that is compared, as `evaluation.json` names it, or what the run took: `seconds` or `losses_percent`.
+    /// The number that is compared, as [`metric`](crate::metric) names it.
     #[serde(default = "average_precision")]
     pub metric: String,
     /// What varies; the grid is their product, in this order, the last one fastest.

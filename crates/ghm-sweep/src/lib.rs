@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`mod@file`] | a sweep as its file has it |
 //! | [`plan`] | the sweep checked: axes, cells, runs |
+//! | [`metric`] | what runs are compared by |
 //! | [`outcome`] | what came out of a run |
 //! | [`statistics`] | means, standard deviations, paired differences and their intervals |
 //! | [`results`] | outcomes by cell, the chosen ones, and how they differ |
@@ -35,6 +36,7 @@ mod error;
 pub mod file;
 mod joined;
 pub mod markdown;
+pub mod metric;
 pub mod outcome;
 pub mod pairs;
 pub mod plan;

@@ -4,24 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The numbers of a run, as `evaluation.json` names them.
-pub const NUMBERS: [&str; 12] = [
-    "AP",
-    "AP50",
-    "AP75",
-    "AP_small",
-    "AP_medium",
-    "AP_large",
-    "AR_1",
-    "AR_10",
-    "AR_100",
-    "AR_small",
-    "AR_medium",
-    "AR_large",
-];
-
-/// What a run took: seconds, and the share of its updates' time that went into the losses.
-pub const COSTS: [&str; 2] = ["seconds", "losses_percent"];
+use crate::metric::class_of;
 
 /// What came out of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,7 +12,8 @@ pub const COSTS: [&str; 2] = ["seconds", "losses_percent"];
 pub enum Outcome {
     /// It went to its end.
     Finished {
-        /// What `evaluation.json` says, by its names; what could not be measured is left out.
+        /// What `evaluation.json` says, by its names and those of [`of_class`](crate::metric::of_class); what could not be measured is
+        /// left out.
         numbers: BTreeMap<String, f64>,
         /// Wall time of its updates and evaluations.
         seconds: f64,
@@ -61,7 +45,13 @@ impl Outcome {
         }
     }
 
-    /// A number of a finished run: one of [`NUMBERS`] or [`COSTS`].
+    /// Whether it is of a finished run and lacks a class's number: of an earlier version, which kept none of classes, or of a class
+    /// that could not be measured.
+    pub fn lacks(&self, metric: &str) -> bool {
+        matches!(self, Self::Finished { numbers, .. } if class_of(metric).is_some() && !numbers.contains_key(metric))
+    }
+
+    /// A number of a finished run, by its name ([`metric`](crate::metric)).
     pub fn number(&self, metric: &str) -> Option<f64> {
         match self {
             Self::Finished { numbers, seconds, losses_percent, .. } => match metric {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::error::SweepError;
 use crate::file::{AxisFile, ChoiceFile, CompareFile, PairsFile, SweepFile};
-use crate::outcome::{COSTS, NUMBERS};
+use crate::metric;
 
 /// What is to be run.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub struct Sweep {
     pub seeds: Vec<u64>,
     /// `key=value`, changes of the recipe for all runs.
     pub set: Vec<String>,
-    /// The number that is compared, as `evaluation.json` names it.
+    /// The number that is compared, one of [`metric`].
     pub metric: String,
     /// What varies.
     pub axes: Vec<Axis>,
@@ -163,6 +163,15 @@ impl Sweep {
         file.and_then(|file| checked(file, path)).map_err(|reason| SweepError::Malformed { path: path.into(), reason })
     }
 
+    /// The same runs, compared by another metric.
+    ///
+    /// # Errors
+    /// Why they cannot be.
+    pub fn by(self, metric: &str) -> Result<Self, String> {
+        comparable(metric, &self.axes, !self.default.is_empty())?;
+        Ok(Self { metric: metric.to_owned(), ..self })
+    }
+
     /// Every combination of values, the last axis fastest.
     pub fn cells(&self) -> Vec<Cell> {
         let mut cells = vec![Cell(Vec::new())];
@@ -235,10 +244,6 @@ fn checked(file: SweepFile, path: &Path) -> Result<Sweep, String> {
     if file.seeds.is_empty() {
         return Err("seeds: give at least one".into());
     }
-    let costs = COSTS.contains(&file.metric.as_str());
-    if !costs && !NUMBERS.contains(&file.metric.as_str()) {
-        return Err(format!("metric: `{}` is none of {}, {}", file.metric, NUMBERS.join(", "), COSTS.join(", ")));
-    }
     distinct(file.seeds.iter().map(u64::to_string), "seeds")?;
     let axes = file.axes.iter().map(axis).collect::<Result<Vec<_>, _>>()?;
     distinct(axes.iter().map(|axis| axis.name.clone()), "axes")?;
@@ -247,9 +252,7 @@ fn checked(file: SweepFile, path: &Path) -> Result<Sweep, String> {
     if let [first, second, ..] = noisy[..] {
         return Err(format!("axes `{}` and `{}` both have noise; put it into one of them", first.name, second.name));
     }
-    if costs && (!file.default.is_empty() || axes.iter().any(|axis| axis.choose)) {
-        return Err(format!("metric: `{}` is a cost; `choose` and `default` look for the largest number", file.metric));
-    }
+    comparable(&file.metric, &axes, !file.default.is_empty()).map_err(|reason| format!("metric: {reason}"))?;
     let columns = columns(file.columns.as_deref(), &axes)?;
     let compare = file.compare.as_ref().map(|compare| compared(compare, &axes)).transpose()?;
     let pairs = file.pairs.as_ref().map(|pairs| paired(pairs, &axes)).transpose()?;
@@ -267,6 +270,15 @@ fn checked(file: SweepFile, path: &Path) -> Result<Sweep, String> {
     let sweep = Sweep { recipe, seeds, set, metric, axes, columns, compare, pairs, default, scenes };
     distinct(sweep.runs().into_iter().map(|run| run.slug), "names of runs, without what file names cannot have,")?;
     Ok(sweep)
+}
+
+/// Whether runs can be compared by a metric.
+fn comparable(metric: &str, axes: &[Axis], with_default: bool) -> Result<(), String> {
+    metric::known(metric)?;
+    if metric::is_cost(metric) && (with_default || axes.iter().any(|axis| axis.choose)) {
+        return Err(format!("`{metric}` is a cost; `choose` and `default` look for the largest number"));
+    }
+    Ok(())
 }
 
 /// The axis whose values stand side by side.

@@ -1,14 +1,17 @@
 //! Results as CSV and JSON.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use crate::outcome::{COSTS, NUMBERS, Outcome};
+use crate::metric::{COSTS, NUMBERS, class_of};
+use crate::outcome::Outcome;
 use crate::pairs::Pair;
 use crate::plan::Cell;
 use crate::results::{Difference, Results, Row};
 use crate::sensitivity::Sensitivity;
 
-/// A line a run, as RFC 4180 has it: its values, seed, state, numbers, what it took, reason.
+/// A line a run, as RFC 4180 has it: its values, seed, state, numbers, those of each class, what it took, reason.
 ///
 /// # Errors
 /// None that is known: it is written to memory.
@@ -16,15 +19,16 @@ pub fn csv(results: &Results) -> Result<Vec<u8>, csv::Error> {
     let sweep = results.sweep;
     let axes = sweep.axes.iter().map(|axis| axis.name.as_str());
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(axes.chain(["seed", "state"]).chain(NUMBERS).chain(COSTS).chain(["reason"]))?;
+    let classes = of_classes(results);
+    let numbers = || NUMBERS.into_iter().chain(classes.iter().copied()).chain(COSTS);
+    writer.write_record(axes.chain(["seed", "state"]).chain(numbers()).chain(["reason"]))?;
     for run in sweep.runs() {
         let outcome = results.outcomes.get(&(run.cell.clone(), run.seed));
         let mut cells: Vec<String> = sweep.names(&run.cell).into_iter().map(str::to_owned).collect();
         cells.extend([run.seed.to_string(), outcome.map_or("missing", Outcome::state).to_owned()]);
         let number =
             |name: &str| outcome.and_then(|outcome| outcome.number(name)).map_or(String::new(), |n| n.to_string());
-        cells.extend(NUMBERS.map(number));
-        cells.extend(COSTS.map(number));
+        cells.extend(numbers().map(number));
         cells.push(match outcome {
             Some(Outcome::Failed { reason }) => reason.clone(),
             _ => String::new(),
@@ -32,6 +36,15 @@ pub fn csv(results: &Results) -> Result<Vec<u8>, csv::Error> {
         writer.write_record(cells)?;
     }
     writer.into_inner().map_err(|error| error.into_error().into())
+}
+
+/// The names of all numbers that are of one class.
+fn of_classes<'a>(results: &Results<'a>) -> BTreeSet<&'a str> {
+    let numbers = results.outcomes.values().flat_map(|outcome| match outcome {
+        Outcome::Finished { numbers, .. } => numbers.keys().map(String::as_str).collect(),
+        Outcome::Failed { .. } => Vec::new(),
+    });
+    numbers.filter(|name| class_of(name).is_some()).collect()
 }
 
 /// Everything: the rows with their numbers, the differences, what grids span, and each run.

@@ -48,7 +48,8 @@ pub struct ReportArguments {
 #[derive(Debug, Args)]
 pub struct TablesArguments {
     /// A Markdown file; between `<!-- ghm tables SWEEP.toml sweep.json -->` and `<!-- end of tables -->` it is written anew, paths being from
-    /// its own folder on. What `<!-- ghm tables AXIS of NAME: SWEEP.toml sweep.json; NAME: ... -->` begins is one table of several sweeps
+    /// its own folder on. What `<!-- ghm tables AXIS of NAME: SWEEP.toml sweep.json; NAME: ... -->` begins is one table of several sweeps.
+    /// A metric can stand behind each sweep.json
     #[arg(value_name = "DOCUMENT.md")]
     pub document: PathBuf,
     /// Write nothing; exit code 1 where something would be

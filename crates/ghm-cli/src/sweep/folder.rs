@@ -92,6 +92,9 @@ impl Folder {
             }
             match kept.outcome {
                 Some(Outcome::Failed { .. }) if again => {}
+                // The run's directory may have it, where there is nothing left to do.
+                Some(outcome)
+                    if outcome.lacks(&sweep.metric) && RunDirectory::expect_free(&self.places.run(&run)).is_err() => {}
                 Some(mut outcome) => {
                     // An earlier version may have had another way to tell them.
                     if let (Outcome::Finished { settings, .. }, Some((_, clean))) = (&mut outcome, &resolved) {

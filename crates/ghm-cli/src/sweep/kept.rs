@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use ghm_report::Figure;
 use ghm_sweep::results::Outcomes;
 use ghm_sweep::{Results, Sweep};
@@ -21,9 +21,13 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Of a sweep's file and its `sweep.json`, which must have every run as the file now is.
-    pub fn read(path: &Path, outcomes: &Path) -> Result<Self> {
-        let (sweep, text) = super::read(path)?;
+    /// Of a sweep's file and its `sweep.json`, which must have every run as the file now is; compared by another metric than the file's
+    /// where one is given.
+    pub fn read(path: &Path, outcomes: &Path, metric: Option<&str>) -> Result<Self> {
+        let (mut sweep, text) = super::read(path)?;
+        if let Some(metric) = metric {
+            sweep = sweep.by(metric).map_err(|reason| anyhow!("{}: {reason}", path.display()))?;
+        }
         let places = Places::new(std::path::absolute(super::usual_folder(path))?);
         let known = Known::read(outcomes)?;
         let (mut ended, mut missing, mut others, runs) = (Outcomes::new(), Vec::new(), Vec::new(), sweep.runs());
@@ -45,6 +49,16 @@ impl Kept {
                 missing.len(),
                 others.len(),
                 places.root().join("sweep.json").display()
+            );
+        }
+        let lacking = ended.values().filter(|outcome| outcome.lacks(&sweep.metric)).count();
+        if lacking > 0 {
+            bail!(
+                "{}: {} were kept without `{}`; where their directories are, `ghm sweep {}` with that metric writes it anew",
+                outcomes.display(),
+                counted(lacking, "run"),
+                sweep.metric,
+                path.display()
             );
         }
         Ok(Self { sweep, outcomes: ended })

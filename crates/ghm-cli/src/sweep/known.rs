@@ -90,7 +90,7 @@ impl Known {
         resolve: impl Fn(&Run) -> Result<(Recipe, Recipe)>,
         mut taken: impl FnMut(&Run, Outcome),
     ) -> Result<Vec<Run>> {
-        let (mut still_left, mut done, mut others) = (Vec::new(), 0, 0);
+        let (mut still_left, mut done, mut others, mut lacking) = (Vec::new(), 0, 0, 0);
         for run in left {
             // What cannot even be resolved fails by itself.
             let Ok((own, clean)) = resolve(&run) else {
@@ -98,6 +98,10 @@ impl Known {
                 continue;
             };
             match self.find(&run, Some(&clean), (sweep, folder.places()))? {
+                Found::Same(outcome) if outcome.lacks(&sweep.metric) => {
+                    lacking += 1;
+                    still_left.push(run);
+                }
                 Found::Same(outcome) => {
                     folder.keep(&run, Some(&own), Some(&outcome))?;
                     taken(&run, outcome);
@@ -116,6 +120,9 @@ impl Known {
                 "{} of the same values were done by other settings there; they are run here",
                 counted(others, "run")
             );
+        }
+        if lacking > 0 {
+            eprintln!("{} were kept without `{}`; they are run here", counted(lacking, "run"), sweep.metric);
         }
         Ok(still_left)
     }

@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 
 use anyhow::{Context, Result};
 use ghm_sweep::Outcome;
+use ghm_sweep::metric::{CLASS_NUMBERS, of_class};
 use ghm_train::{RunDirectory, StepTime};
 use serde_json::Value;
 
@@ -16,11 +17,21 @@ pub fn of_run(root: &Path, settings: String) -> Result<Outcome> {
     let text = std::fs::read_to_string(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
     let evaluation: BTreeMap<String, Value> =
         serde_json::from_str(&text).with_context(|| format!("{}: is no evaluation", path.display()))?;
-    let numbers = evaluation.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).collect();
+    let numbers = numbers(&evaluation);
     let epochs = directory.epochs_path();
     let lines = std::fs::read_to_string(&epochs).with_context(|| format!("{}: cannot be read", epochs.display()))?;
     let seconds = seconds(&lines).with_context(|| format!("{}: its last line has no time", epochs.display()))?;
     Ok(Outcome::Finished { numbers, seconds, losses_percent: losses_percent(&directory)?, settings })
+}
+
+/// The numbers of all classes together and of each by itself; what could not be measured is left out.
+fn numbers(evaluation: &BTreeMap<String, Value>) -> BTreeMap<String, f64> {
+    let together = evaluation.iter().filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)));
+    let classes = evaluation.get("per_class").and_then(Value::as_object).into_iter().flatten();
+    let of_each = classes.flat_map(|(class, own)| {
+        CLASS_NUMBERS.iter().filter_map(move |number| Some((of_class(number, class), own.get(number)?.as_f64()?)))
+    });
+    together.chain(of_each).collect()
 }
 
 /// What both losses took of the time of all updates; `None` where there were none.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use ghm_data::NoiseConfig;
+use ghm_sweep::metric::class_of;
 use ghm_sweep::{Run, Sweep};
 use ghm_train::{Plan, Recipe};
 use serde::Serialize;
@@ -77,12 +78,18 @@ pub fn own(run: &Run, clean: &Recipe, places: &Places) -> Result<Recipe> {
     Ok(recipe)
 }
 
-/// The recipe as a run directory will have it; refuses data on which nothing could be measured.
-pub fn planned(recipe: &Recipe) -> Result<Recipe> {
+/// The recipe as a run directory will have it; refuses data on which what runs are compared by could not be measured.
+pub fn planned(recipe: &Recipe, metric: &str) -> Result<Recipe> {
     let plan = Plan::new(recipe.clone())?;
+    let root = recipe.data.root.display();
     if plan.validation.is_none() {
-        let root = recipe.data.root.display();
         bail!("{root}: no validation split, so there is nothing to compare: name one with data.validation");
+    }
+    if let Some(class) = class_of(metric)
+        && !plan.categories().iter().any(|category| category.name == class)
+    {
+        let there: Vec<&str> = plan.categories().iter().map(|category| category.name.as_str()).collect();
+        bail!("metric: {root} has no class `{class}`; there are: {}", there.join(", "));
     }
     Ok(plan.recipe)
 }

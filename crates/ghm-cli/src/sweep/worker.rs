@@ -52,7 +52,8 @@ impl Worker<'_> {
             Ok(recipes) => recipes,
             Err(error) => return self.keep(run, None, Err(error)),
         };
-        let made = data::make(run, &clean, self.sweep, self.folder).and_then(|()| recipe::planned(&own));
+        let made =
+            data::make(run, &clean, self.sweep, self.folder).and_then(|()| recipe::planned(&own, &self.sweep.metric));
         let planned = match made {
             Ok(planned) => planned,
             Err(error) => return self.keep(run, Some(&own), Err(error)),

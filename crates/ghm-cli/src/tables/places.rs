@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use ghm_sweep::metric::known;
+
 /// Begins a place; what follows says of what the tables are.
 pub const BEGIN: &str = "<!-- ghm tables ";
 
@@ -10,7 +12,7 @@ pub const END: &str = "<!-- end of tables -->";
 
 /// What can follow.
 const FORMS: &str = "`<!-- ghm tables SWEEP.toml sweep.json -->`, two paths without spaces, or `<!-- ghm tables AXIS of NAME: \
-                     SWEEP.toml sweep.json; NAME: ... -->`, each name once";
+                     SWEEP.toml sweep.json; NAME: ... -->`, each name once; behind a sweep.json can stand another metric than the sweep's";
 
 /// A place in a document that is written anew.
 #[derive(Debug, PartialEq)]
@@ -37,6 +39,8 @@ pub enum Asked {
 pub struct Source {
     pub sweep: String,
     pub outcomes: String,
+    /// What runs are compared by, if not by the sweep's own metric.
+    pub metric: Option<String>,
 }
 
 /// The places of a document; or the line that is wrong, from 1 on, and why. What a fence holds is text, not a place.
@@ -69,9 +73,10 @@ pub fn places(text: &str) -> Result<Vec<Place>, (usize, String)> {
 }
 
 fn asked(words: &str) -> Option<Asked> {
-    if let Some(source) = source(words) {
-        return Some(Asked::Whole(source));
-    }
+    joined(words).or_else(|| source(words).map(Asked::Whole))
+}
+
+fn joined(words: &str) -> Option<Asked> {
     let (axis, parts) = words.split_once(" of ")?;
     let part = |words: &str| {
         let (name, words) = words.split_once(": ")?;
@@ -84,8 +89,12 @@ fn asked(words: &str) -> Option<Asked> {
 
 fn source(words: &str) -> Option<Source> {
     let words: Vec<&str> = words.split_whitespace().collect();
-    let [sweep, outcomes] = words[..] else { return None };
-    Some(Source { sweep: sweep.into(), outcomes: outcomes.into() })
+    let [sweep, outcomes, metric @ ..] = &words[..] else { return None };
+    let metric = Some(metric.join(" ")).filter(|metric| !metric.is_empty());
+    if metric.as_deref().is_some_and(|metric| known(metric).is_err()) {
+        return None;
+    }
+    Some(Source { sweep: (*sweep).into(), outcomes: (*outcomes).into(), metric })
 }
 
 #[cfg(test)]
@@ -93,7 +102,7 @@ mod tests {
     use super::*;
 
     fn source_of(sweep: &str, outcomes: &str) -> Source {
-        Source { sweep: sweep.into(), outcomes: outcomes.into() }
+        Source { sweep: sweep.into(), outcomes: outcomes.into(), metric: None }
     }
 
     #[test]
@@ -119,6 +128,22 @@ mod tests {
         ];
         let asked: Vec<Asked> = places(text).unwrap().into_iter().map(|place| place.asked).collect();
         assert_eq!(asked, [Asked::Joined { axis: "box losses".into(), parts }]);
+    }
+
+    #[test]
+    fn behind_two_paths_can_stand_a_metric() {
+        let asked = |words: &str| Some(places(&format!("{BEGIN}{words} -->\n{END}\n")).ok()?.remove(0).asked);
+        let of = |sweep: &str, outcomes: &str, metric: &str| Source {
+            metric: Some(metric.into()),
+            ..source_of(sweep, outcomes)
+        };
+        assert_eq!(asked("a.toml a.json AP75"), Some(Asked::Whole(of("a.toml", "a.json", "AP75"))));
+        let cells = "AP50 of white cells";
+        assert_eq!(asked(&format!("a.toml a.json {cells}")), Some(Asked::Whole(of("a.toml", "a.json", cells))));
+        let parts = vec![("all".into(), source_of("a", "b")), ("white".into(), of("a", "b", cells))];
+        let joined = Asked::Joined { axis: "losses".into(), parts };
+        assert_eq!(asked(&format!("losses of all: a b; white: a b {cells}")), Some(joined));
+        assert_eq!(asked("a.toml a.json AP76"), None);
     }
 
     #[test]

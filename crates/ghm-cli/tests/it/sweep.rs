@@ -1,5 +1,6 @@
 //! `ghm sweep`.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -156,6 +157,88 @@ fn of_runs_that_have_finished_nothing_is_kept_where_they_are_to_be_discarded() {
     // By other settings they are not run again over what they gave.
     std::fs::write(place.path("sweep.toml"), only.replace("epochs=2", "epochs=1")).unwrap();
     place.refused(&discarding, &["outcomes", "clean_focal_seed-0.json", "other settings"]);
+}
+
+/// Takes the numbers of classes out of a file, as if an earlier version had written it.
+fn without_classes(path: &Path) {
+    let mut value: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Object(object) => {
+                object.retain(|name, _| !name.contains(" of "));
+                object.values_mut().for_each(strip);
+            }
+            Value::Array(values) => values.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    strip(&mut value);
+    std::fs::write(path, value.to_string()).unwrap();
+}
+
+#[test]
+fn runs_are_compared_by_a_class_even_if_they_were_kept_without_its_number() {
+    let by = |metric: &str| {
+        let one = SWEEP
+            .replace("seeds = [0, 1]", "seeds = [0]")
+            .replace(", { name = \"mix 20%\", noise = { mix = 0.2 } }", "");
+        format!("metric = \"{metric}\"\n{one}")
+    };
+    let place = workplace(&by("AP"));
+    let sweep = |out: &str, more: &[&str]| place.ghm(&[&["sweep", "sweep.toml", "--out", out], more].concat());
+    assert!(sweep("whole", &[]).status.success());
+    let run = place.path("whole/runs/clean_focal_seed-0");
+    let evaluation: Value =
+        serde_json::from_str(&std::fs::read_to_string(run.join("evaluation.json")).unwrap()).unwrap();
+    let classes = evaluation["per_class"].as_object().unwrap();
+    let (class, numbers) = classes.iter().find(|(_, numbers)| numbers["AP50"].is_number()).unwrap();
+    let metric = format!("AP50 of {class}");
+    let header = lines(&place, "whole").remove(0);
+    assert!(header.contains(&metric) && header.contains(&format!("AP of {class}")), "{header:?}");
+
+    let kept = place.path("whole/sweep.json");
+    std::fs::write(
+        place.path("tables.md"),
+        format!("<!-- ghm tables sweep.toml whole/sweep.json {metric} -->\n<!-- end of tables -->\n"),
+    )
+    .unwrap();
+    place.done(&["tables", "tables.md"]);
+    let tables = std::fs::read_to_string(place.path("tables.md")).unwrap();
+    let chart = format!("whole/sweep-{}-1.svg", metric.replace(' ', "-"));
+    assert!(tables.contains(&format!("{metric} (mean")) && tables.contains(&chart), "{tables}");
+    assert!(std::fs::read_to_string(place.path(&chart)).unwrap().contains(&metric));
+
+    // As an earlier version would have left it.
+    without_classes(&kept);
+    place.refused(&["tables", "tables.md"], &["whole/sweep.json", "2 runs were kept without", &metric]);
+    for entry in std::fs::read_dir(place.path("whole/outcomes")).unwrap() {
+        without_classes(&entry.unwrap().path());
+    }
+    std::fs::copy(&kept, place.path("old.json")).unwrap();
+    std::fs::write(place.path("sweep.toml"), by(&metric)).unwrap();
+    let before = std::fs::read(run.join("metrics.jsonl")).unwrap();
+    assert!(sweep("whole", &[]).status.success());
+    assert!(std::fs::read(run.join("metrics.jsonl")).unwrap() == before, "it was trained again");
+    let results: Value = serde_json::from_str(&std::fs::read_to_string(&kept).unwrap()).unwrap();
+    assert_eq!((&results["metric"], &results["rows"][0]["by_seed"]["0"]), (&metric.as_str().into(), &numbers["AP50"]));
+    // Where the runs are not, they are done.
+    let elsewhere = sweep("elsewhere", &["--known", "old.json"]);
+    assert!(
+        text(&elsewhere.stderr).contains(&format!("2 runs were kept without `{metric}`")),
+        "{}",
+        text(&elsewhere.stderr)
+    );
+    assert_eq!(lines(&place, "elsewhere"), lines(&place, "whole"));
+    // Of a class that there is not nothing is run.
+    std::fs::write(place.path("sweep.toml"), by("AP of cow")).unwrap();
+    let lost = sweep("lost", &[]);
+    assert_eq!(lost.status.code(), Some(1));
+    assert!(
+        text(&lost.stdout).contains("has no class `cow`; there are: ") && text(&lost.stdout).contains(class),
+        "{}",
+        text(&lost.stdout)
+    );
+    assert!(!place.path("lost/runs").exists());
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn one_point_alone_has_a_place() {
 
 #[test]
 fn pixels_show_what_the_svg_shows() {
-    let picture = chart().picture().unwrap();
+    let picture = Chart { x: ChartAxis::of("noise"), ..chart() }.picture().unwrap();
     assert_eq!(picture.dimensions(), (1440, 840));
     let of = |colour: [u8; 3]| picture.pixels().filter(|pixel| pixel.0 == colour).count();
     // Two lines of several hundred pixels each.
@@ -119,9 +119,7 @@ fn a_line_is_broken_where_a_point_cannot_be_drawn_and_a_lone_point_is_a_dot() {
         let mut chart = chart.clone();
         chart.series[0].points = ys.iter().zip(0..).map(|(y, x)| Point::new(f64::from(x), *y)).collect();
         let svg = chart.svg().unwrap();
-        // In the first colour: axes have lines too.
-        let lines = svg.split("<polyline").skip(1).filter(|line| line.split('>').next().unwrap().contains("#0072B2"));
-        (lines.count(), svg.matches("<circle").count())
+        (lines_of_the_first(&svg), svg.matches("<circle").count())
     };
     assert_eq!(drawn(&chart, &[0.1, 0.2, 0.3, 0.4]), (1, 0));
     assert_eq!(drawn(&chart, &[0.1, 0.2, f64::NAN, 0.3, 0.4]), (2, 0));
@@ -130,6 +128,27 @@ fn a_line_is_broken_where_a_point_cannot_be_drawn_and_a_lone_point_is_a_dot() {
     empty.y = ChartAxis::of("share").logarithmic();
     empty.series[0].points = vec![Point::new(0.5, 0.0)];
     assert!(chart.is_drawable() && !empty.is_drawable());
+}
+
+/// Lines in the colour of the first series: axes have lines too.
+fn lines_of_the_first(svg: &str) -> usize {
+    let tags = svg.split("<polyline").skip(1).filter_map(|rest| rest.split('>').next());
+    tags.filter(|tag| tag.contains("#0072B2")).count()
+}
+
+#[test]
+fn a_line_joins_names_that_differ_by_a_number_alone() {
+    let lines = |names: &[&str]| {
+        let mut chart = chart();
+        chart.x.names = names.iter().map(ToString::to_string).collect();
+        chart.series.truncate(1);
+        chart.series[0].points = (0..names.len()).map(|x| Point::new(x as f64, 0.5)).collect();
+        lines_of_the_first(&chart.svg().unwrap())
+    };
+    assert_eq!(lines(&["none", "mix 5%", "mix 10%", "flip 5%", "flip 10%"]), 2);
+    assert_eq!(lines(&["resnet18", "resnet34"]), 1);
+    assert_eq!(lines(&["1e-3", "2.5e-3", "4e+0"]), 1);
+    assert_eq!(lines(&["CE", "focal"]), 0);
 }
 
 #[test]

@@ -71,6 +71,8 @@ fn what_is_wrong_with_a_file_is_said_with_its_name_and_the_way_out() {
         (with("flip = 0.2", "flips = 0.2"), "unknown field `flips`"),
         (with("flip = 0.2", "flip = 0.2, mix = 0.1"), "axis `noise`: `flips 20%`: mix is all four"),
         (format!("metric = 'mAP'\n{FULL}"), "metric: `mAP` is none of AP, AP50"),
+        (format!("metric = 'AP_small of bird'\n{FULL}"), "AP75, AP_small, AP_medium, AP_large, AR_1, AR_10, AR_100"),
+        (format!("metric = 'AP of '\n{FULL}"), "AP of CLASS, AP50 of CLASS, AP75 of CLASS, seconds, losses_percent"),
         (
             format!("metric = 'seconds'\n{FULL}"),
             "metric: `seconds` is a cost; `choose` and `default` look for the largest",

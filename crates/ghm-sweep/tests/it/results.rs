@@ -77,6 +77,22 @@ fn what_runs_took_is_compared_as_their_numbers_are() {
 }
 
 #[test]
+fn the_same_runs_are_compared_by_another_metric() {
+    let sweep = parse(FULL).unwrap();
+    let mut outcomes = outcomes(&sweep);
+    let by_bird = sweep.clone().by("AP of bird").unwrap();
+    assert!(outcomes.values().all(|outcome| outcome.lacks("AP of bird") && !outcome.lacks("AP75")));
+    for outcome in outcomes.values_mut() {
+        let Outcome::Finished { numbers, .. } = outcome else { panic!("{outcome:?}") };
+        numbers.insert("AP of bird".to_owned(), 1.0 - numbers["AP"]);
+    }
+    // Each chosen by the metric: what was the worse rate is the better one.
+    let rates = |sweep: &Sweep| Results::new(sweep, &outcomes).rows.iter().map(|row| row.cell.0[0]).collect::<Vec<_>>();
+    assert_eq!((rates(&sweep), rates(&by_bird)), (vec![1, 0, 1, 0], vec![0, 1, 0, 1]));
+    assert!(sweep.by("seconds").is_err_and(|reason| reason.contains("is a cost")));
+}
+
+#[test]
 fn rows_are_compared_seed_by_seed_with_all_else_equal() {
     let sweep = parse(FULL).unwrap();
     let mut outcomes = outcomes(&sweep);

@@ -1,5 +1,6 @@
 //! What programs read.
 
+use ghm_sweep::metric::of_class;
 use ghm_sweep::{Outcome, Results, table};
 
 use crate::results::outcomes;
@@ -23,6 +24,20 @@ fn the_csv_has_a_line_for_every_run_and_quotes_what_has_to_be() {
     assert_eq!(lines[2], "0.0005,clean,GHM-C,3,missing,,,,,,,,,,,,,,,");
     assert!(lines[3].starts_with("0.0005,\"flips, 20%\",focal,3,finished,0.25"), "{}", lines[3]);
     assert!(lines[3].ends_with(",60,3.5,"), "{}", lines[3]);
+}
+
+#[test]
+fn the_csv_has_a_column_for_each_number_of_a_class() {
+    let sweep = parse(FULL).unwrap();
+    let mut outcomes = outcomes(&sweep);
+    let run = &sweep.runs()[1];
+    let outcome = outcomes.get_mut(&(run.cell.clone(), run.seed)).unwrap();
+    let Outcome::Finished { numbers, .. } = outcome else { panic!("{outcome:?}") };
+    numbers.insert(of_class("AP50", "bird"), 0.25);
+    let csv = String::from_utf8(table::csv(&Results::new(&sweep, &outcomes)).unwrap()).unwrap();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(lines[0].ends_with(",AR_large,AP50 of bird,seconds,losses_percent,reason"), "{}", lines[0]);
+    assert!(lines[1].ends_with(",,60,3.5,") && lines[2].ends_with(",0.25,60,3.5,"), "{} {}", lines[1], lines[2]);
 }
 
 #[test]
