@@ -191,6 +191,18 @@ mod tests {
     }
 
     #[test]
+    fn the_thin_recipe_is_the_pair_of_losses_that_was_confirmed() {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let (sweep, text) = read(&project.join("sweeps/confirm.toml")).unwrap();
+        let run = sweep.runs().into_iter().find(|run| sweep.names(&run.cell) == ["none", "GHM-C, SL1 × 0.3"]).unwrap();
+        let confirmed = recipe::clean(&run, &sweep, &text, &places::Places::new("/sweep".into())).unwrap();
+        let thin = std::fs::read_to_string(project.join("recipes/thin.toml")).unwrap();
+        let mut thin = ghm_train::Recipe::parse(&thin, &[]).unwrap();
+        thin.data = confirmed.data.clone();
+        assert_eq!(thin, confirmed);
+    }
+
+    #[test]
     fn the_index_of_sweeps_has_every_one() {
         let paths = of_the_project();
         let index = std::fs::read_to_string(paths[0].with_file_name("README.md")).unwrap();
