@@ -95,7 +95,8 @@ impl Page<'_> {
         let kept = self.kept(source)?;
         let mut block = format!("\n{}\n", markdown::tables(&kept.results()).trim_end());
         let stem = source.outcomes.strip_suffix(".json").unwrap_or(&source.outcomes);
-        let metric = source.metric.iter().map(|metric| format!("-{metric}").replace(' ', "-")).collect::<String>();
+        let metric = source.metric.iter().map(|metric| format!("-{metric}")).collect::<String>();
+        let metric = metric.replace(|letter: char| !letter.is_alphanumeric(), "-");
         for (number, figure) in (1..).zip(kept.figures()?) {
             let name = format!("{stem}{metric}-{number}.svg");
             block += &format!(
@@ -109,10 +110,14 @@ impl Page<'_> {
     }
 
     fn chart(&mut self, path: PathBuf, svg: String) -> Result<()> {
-        match self.charts.iter().find(|(other, _)| *other == path) {
-            Some((_, other)) if *other != svg => {
-                bail!("{} would be another chart's too; keep each sweep.json in a folder of its own", path.display())
-            }
+        // There are file systems that do not tell large letters from small ones.
+        let same = |other: &Path| other.to_string_lossy().to_lowercase() == path.to_string_lossy().to_lowercase();
+        match self.charts.iter().find(|(other, _)| same(other)) {
+            Some((_, other)) if *other != svg => bail!(
+                "{} would be another chart's too: keep each sweep.json in a folder of its own, and name of two classes whose letters \
+                 and digits are the same but one",
+                path.display()
+            ),
             Some(_) => {}
             None => self.charts.push((path, svg)),
         }

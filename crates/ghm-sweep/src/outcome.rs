@@ -45,10 +45,18 @@ impl Outcome {
         }
     }
 
-    /// Whether it is of a finished run and lacks a class's number: of an earlier version, which kept none of classes, or of a class
-    /// that could not be measured.
+    /// Whether a metric is of a class, and this of a finished run that an earlier version kept without the numbers of classes.
     pub fn lacks(&self, metric: &str) -> bool {
-        matches!(self, Self::Finished { numbers, .. } if class_of(metric).is_some() && !numbers.contains_key(metric))
+        class_of(metric).is_some() && matches!(self, Self::Finished { .. }) && self.classes().next().is_none()
+    }
+
+    /// The classes of which it has numbers, each as often as it has some.
+    pub fn classes(&self) -> impl Iterator<Item = &str> {
+        let numbers = match self {
+            Self::Finished { numbers, .. } => Some(numbers),
+            Self::Failed { .. } => None,
+        };
+        numbers.into_iter().flat_map(|numbers| numbers.keys()).filter_map(|name| class_of(name))
     }
 
     /// A number of a finished run, by its name ([`metric`](crate::metric)).

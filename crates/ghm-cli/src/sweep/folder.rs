@@ -12,7 +12,7 @@ use ghm_train::{Recipe, RunDirectory, replace_file};
 use serde::{Deserialize, Serialize};
 
 use super::places::Places;
-use super::recipe;
+use super::{outcome, recipe};
 use crate::output::name_of;
 
 /// The file by which the folder of a sweep is known, and which is locked while a process is at it.
@@ -92,10 +92,14 @@ impl Folder {
             }
             match kept.outcome {
                 Some(Outcome::Failed { .. }) if again => {}
-                // The run's directory may have it, where there is nothing left to do.
-                Some(outcome)
-                    if outcome.lacks(&sweep.metric) && RunDirectory::expect_free(&self.places.run(&run)).is_err() => {}
                 Some(mut outcome) => {
+                    // The run's directory may still have what an earlier version did not keep.
+                    if outcome.lacks(&sweep.metric)
+                        && let Ok(read) = outcome::of_run(&self.places.run(&run), String::new())
+                    {
+                        self.keep(&run, resolved.as_ref().map(|(own, _)| own), Some(&read))?;
+                        outcome = read;
+                    }
                     // An earlier version may have had another way to tell them.
                     if let (Outcome::Finished { settings, .. }, Some((_, clean))) = (&mut outcome, &resolved) {
                         *settings = recipe::settings(&run, clean, &self.places)?;

@@ -1,11 +1,13 @@
 //! What was kept of a whole sweep: its file, and a `sweep.json`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 use ghm_report::Figure;
+use ghm_sweep::metric::class_of;
 use ghm_sweep::results::Outcomes;
-use ghm_sweep::{Results, Sweep};
+use ghm_sweep::{Outcome, Results, Sweep};
 
 use crate::table::counted;
 
@@ -13,6 +15,18 @@ use super::figure;
 use super::known::{Found, Known};
 use super::places::Places;
 use super::recipe;
+
+/// Refuses a metric of a class of which none of these has numbers, if they have them of others.
+pub fn expect_class(metric: &str, outcomes: &Outcomes) -> Result<()> {
+    let classes: BTreeSet<&str> = outcomes.values().flat_map(Outcome::classes).collect();
+    match class_of(metric) {
+        Some(class) if !classes.is_empty() && !classes.contains(class) => {
+            let there: Vec<&str> = classes.into_iter().collect();
+            bail!("metric: no run has numbers of a class `{class}`; there are those of: {}", there.join(", "))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// A whole sweep whose `sweep.json` was kept.
 pub struct Kept {
@@ -51,6 +65,7 @@ impl Kept {
                 places.root().join("sweep.json").display()
             );
         }
+        expect_class(&sweep.metric, &ended)?;
         let lacking = ended.values().filter(|outcome| outcome.lacks(&sweep.metric)).count();
         if lacking > 0 {
             bail!(

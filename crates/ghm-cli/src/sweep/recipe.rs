@@ -82,14 +82,16 @@ pub fn own(run: &Run, clean: &Recipe, places: &Places) -> Result<Recipe> {
 pub fn planned(recipe: &Recipe, metric: &str) -> Result<Recipe> {
     let plan = Plan::new(recipe.clone())?;
     let root = recipe.data.root.display();
-    if plan.validation.is_none() {
+    let Some(validation) = &plan.validation else {
         bail!("{root}: no validation split, so there is nothing to compare: name one with data.validation");
-    }
+    };
+    let labels = validation.dataset.images.iter().flat_map(|image| &image.objects).filter(|object| !object.ignored);
+    let measured: BTreeSet<&str> = labels.map(|object| plan.categories()[object.class_index].name.as_str()).collect();
     if let Some(class) = class_of(metric)
-        && !plan.categories().iter().any(|category| category.name == class)
+        && !measured.contains(class)
     {
-        let there: Vec<&str> = plan.categories().iter().map(|category| category.name.as_str()).collect();
-        bail!("metric: {root} has no class `{class}`; there are: {}", there.join(", "));
+        let there: Vec<&str> = measured.into_iter().collect();
+        bail!("metric: {root} has no labels of a class `{class}` to measure; of these it has: {}", there.join(", "));
     }
     Ok(plan.recipe)
 }

@@ -216,11 +216,14 @@ fn runs_are_compared_by_a_class_even_if_they_were_kept_without_its_number() {
     }
     std::fs::copy(&kept, place.path("old.json")).unwrap();
     std::fs::write(place.path("sweep.toml"), by(&metric)).unwrap();
-    let before = std::fs::read(run.join("metrics.jsonl")).unwrap();
+    let before = contents(&place.path("whole/runs"));
     assert!(sweep("whole", &[]).status.success());
-    assert!(std::fs::read(run.join("metrics.jsonl")).unwrap() == before, "it was trained again");
+    assert!(contents(&place.path("whole/runs")) == before, "it was run again");
     let results: Value = serde_json::from_str(&std::fs::read_to_string(&kept).unwrap()).unwrap();
     assert_eq!((&results["metric"], &results["rows"][0]["by_seed"]["0"]), (&metric.as_str().into(), &numbers["AP50"]));
+    std::fs::write(place.path("sweep.toml"), by("AP of cow")).unwrap();
+    place.refused(&["sweep", "sweep.toml", "--out", "whole"], &["no run has numbers of a class `cow`", class]);
+    std::fs::write(place.path("sweep.toml"), by(&metric)).unwrap();
     // Where the runs are not, they are done.
     let elsewhere = sweep("elsewhere", &["--known", "old.json"]);
     assert!(
@@ -234,7 +237,8 @@ fn runs_are_compared_by_a_class_even_if_they_were_kept_without_its_number() {
     let lost = sweep("lost", &[]);
     assert_eq!(lost.status.code(), Some(1));
     assert!(
-        text(&lost.stdout).contains("has no class `cow`; there are: ") && text(&lost.stdout).contains(class),
+        text(&lost.stdout).contains("has no labels of a class `cow` to measure; of these it has: ")
+            && text(&lost.stdout).contains(class),
         "{}",
         text(&lost.stdout)
     );
