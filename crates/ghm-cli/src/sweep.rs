@@ -62,7 +62,7 @@ pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
         })?;
     }
     eprintln!("{}: {} of {} runs are done", out.display(), outcomes.len(), outcomes.len() + left.len());
-    kept::expect_class(&sweep.metric, &outcomes)?;
+    kept::expect_class(&sweep.metric, &outcomes).with_context(|| arguments.sweep.display().to_string())?;
     let whole = work(arguments, (&sweep, &text), &folder, &left, &mut outcomes)?;
     let results = Results::new(&sweep, &outcomes);
     folder.write_tables(&results)?;

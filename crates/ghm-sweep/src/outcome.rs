@@ -47,16 +47,17 @@ impl Outcome {
 
     /// Whether a metric is of a class, and this of a finished run that an earlier version kept without the numbers of classes.
     pub fn lacks(&self, metric: &str) -> bool {
-        class_of(metric).is_some() && matches!(self, Self::Finished { .. }) && self.classes().next().is_none()
+        class_of(metric).is_some() && matches!(self, Self::Finished { .. }) && self.class_numbers().next().is_none()
     }
 
-    /// The classes of which it has numbers, each as often as it has some.
-    pub fn classes(&self) -> impl Iterator<Item = &str> {
+    /// The names of its numbers that are of one class.
+    pub fn class_numbers(&self) -> impl Iterator<Item = &str> {
         let numbers = match self {
             Self::Finished { numbers, .. } => Some(numbers),
             Self::Failed { .. } => None,
         };
-        numbers.into_iter().flat_map(|numbers| numbers.keys()).filter_map(|name| class_of(name))
+        let names = numbers.into_iter().flat_map(|numbers| numbers.keys().map(String::as_str));
+        names.filter(|name| class_of(name).is_some())
     }
 
     /// A number of a finished run, by its name ([`metric`](crate::metric)).

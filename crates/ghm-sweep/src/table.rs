@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::metric::{COSTS, NUMBERS, class_of};
+use crate::metric::{COSTS, NUMBERS};
 use crate::outcome::Outcome;
 use crate::pairs::Pair;
 use crate::plan::Cell;
@@ -19,7 +19,7 @@ pub fn csv(results: &Results) -> Result<Vec<u8>, csv::Error> {
     let sweep = results.sweep;
     let axes = sweep.axes.iter().map(|axis| axis.name.as_str());
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let classes = of_classes(results);
+    let classes: BTreeSet<&str> = results.outcomes.values().flat_map(Outcome::class_numbers).collect();
     let numbers = || NUMBERS.into_iter().chain(classes.iter().copied()).chain(COSTS);
     writer.write_record(axes.chain(["seed", "state"]).chain(numbers()).chain(["reason"]))?;
     for run in sweep.runs() {
@@ -36,15 +36,6 @@ pub fn csv(results: &Results) -> Result<Vec<u8>, csv::Error> {
         writer.write_record(cells)?;
     }
     writer.into_inner().map_err(|error| error.into_error().into())
-}
-
-/// The names of all numbers that are of one class.
-fn of_classes<'a>(results: &Results<'a>) -> BTreeSet<&'a str> {
-    let numbers = results.outcomes.values().flat_map(|outcome| match outcome {
-        Outcome::Finished { numbers, .. } => numbers.keys().map(String::as_str).collect(),
-        Outcome::Failed { .. } => Vec::new(),
-    });
-    numbers.filter(|name| class_of(name).is_some()).collect()
 }
 
 /// Everything: the rows with their numbers, the differences, what grids span, and each run.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ghm_report::Figure;
 use ghm_sweep::metric::class_of;
 use ghm_sweep::results::Outcomes;
@@ -18,7 +18,7 @@ use super::recipe;
 
 /// Refuses a metric of a class of which none of these has numbers, if they have them of others.
 pub fn expect_class(metric: &str, outcomes: &Outcomes) -> Result<()> {
-    let classes: BTreeSet<&str> = outcomes.values().flat_map(Outcome::classes).collect();
+    let classes: BTreeSet<&str> = outcomes.values().flat_map(Outcome::class_numbers).filter_map(class_of).collect();
     match class_of(metric) {
         Some(class) if !classes.is_empty() && !classes.contains(class) => {
             let there: Vec<&str> = classes.into_iter().collect();
@@ -65,7 +65,7 @@ impl Kept {
                 places.root().join("sweep.json").display()
             );
         }
-        expect_class(&sweep.metric, &ended)?;
+        expect_class(&sweep.metric, &ended).with_context(|| outcomes.display().to_string())?;
         let lacking = ended.values().filter(|outcome| outcome.lacks(&sweep.metric)).count();
         if lacking > 0 {
             bail!(

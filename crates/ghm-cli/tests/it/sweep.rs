@@ -222,7 +222,10 @@ fn runs_are_compared_by_a_class_even_if_they_were_kept_without_its_number() {
     let results: Value = serde_json::from_str(&std::fs::read_to_string(&kept).unwrap()).unwrap();
     assert_eq!((&results["metric"], &results["rows"][0]["by_seed"]["0"]), (&metric.as_str().into(), &numbers["AP50"]));
     std::fs::write(place.path("sweep.toml"), by("AP of cow")).unwrap();
-    place.refused(&["sweep", "sweep.toml", "--out", "whole"], &["no run has numbers of a class `cow`", class]);
+    place.refused(
+        &["sweep", "sweep.toml", "--out", "whole"],
+        &["error: sweep.toml", "no run has numbers of a class `cow`", class],
+    );
     std::fs::write(place.path("sweep.toml"), by(&metric)).unwrap();
     // Where the runs are not, they are done.
     let elsewhere = sweep("elsewhere", &["--known", "old.json"]);
