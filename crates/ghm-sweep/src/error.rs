@@ -7,9 +7,9 @@ use thiserror::Error;
 /// Why there is no sweep.
 #[derive(Debug, Error)]
 pub enum SweepError {
-    /// A file cannot be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
+    /// The file of a sweep that cannot be read.
+    #[error("{}: cannot be read: {source} (check the path; a sweep is a TOML file, beginning with `recipe = \"FILE\"`)", path.display())]
+    Unreadable {
         /// The file.
         path: PathBuf,
         /// What the system said.

@@ -150,7 +150,8 @@ impl Sweep {
     /// # Errors
     /// [`SweepError`] for a file that cannot be read, and for the first thing that is wrong with it.
     pub fn read(path: &Path) -> Result<Self, SweepError> {
-        let text = std::fs::read_to_string(path).map_err(|source| SweepError::Io { path: path.into(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| SweepError::Unreadable { path: path.into(), source })?;
         Self::parse(&text, path)
     }
 

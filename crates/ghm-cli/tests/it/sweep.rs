@@ -323,7 +323,7 @@ fn what_is_no_sweep_is_refused_by_name() {
     let place = workplace(SWEEP);
     place.refused(&["sweep", "sweep.toml", "--out", "data"], &["data", "is no sweep's"]);
     place.refused(&["sweep", "recipe.toml", "--out", "new"], &["recipe.toml", "unknown field"]);
-    place.refused(&["sweep", "none.toml"], &["none.toml"]);
+    place.refused(&["sweep", "none.toml"], &["none.toml", "cannot be read", "check the path"]);
     place.refused(&["sweep", "sweep.toml", "--device", "gpu", "--out", "new"], &["gpu"]);
     std::fs::write(place.path("sweep.toml"), SWEEP.replace("recipe.toml", "none.toml")).unwrap();
     place.refused(&["sweep", "sweep.toml", "--out", "new"], &["none.toml", "recipe"]);
