@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use fast_image_resize::{
-    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
-    images::{Image, ImageRef},
+    FilterType, ResizeAlg, ResizeOptions, Resizer,
+    images::{TypedImage, TypedImageRef},
+    pixels::U8x3,
 };
 use ghm_boxes::Bbox;
 use rand_chacha::ChaCha8Rng;
@@ -258,9 +259,10 @@ impl Scaler {
         let mut pixels = self.spare.pop().unwrap_or_default();
         pixels.resize(size.0 * size.1 * 3, 0);
         let (width, height) = (picture.width as u32, picture.height as u32);
+        // Of one type of pixel: where it is chosen at run time the code for every type is built into this crate.
         let source =
-            ImageRef::new(width, height, &picture.pixels, PixelType::U8x3).map_err(|e| error(e.to_string()))?;
-        let mut target = Image::from_slice_u8(size.0 as u32, size.1 as u32, &mut pixels, PixelType::U8x3)
+            TypedImageRef::<U8x3>::from_buffer(width, height, &picture.pixels).map_err(|e| error(e.to_string()))?;
+        let mut target = TypedImage::<U8x3>::from_buffer(size.0 as u32, size.1 as u32, &mut pixels)
             .map_err(|e| error(e.to_string()))?;
         // A halved picture may end within its last pixel.
         let SourceArea { left, top, width, height } = placement.source;
@@ -268,7 +270,7 @@ impl Scaler {
         let options = ResizeOptions::new()
             .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
             .crop(left, top, width, height);
-        self.resizer.resize(&source, &mut target, &options).map_err(|e| error(e.to_string()))?;
+        self.resizer.resize_typed(&source, &mut target, &options).map_err(|e| error(e.to_string()))?;
         Ok(if placement.transposed { self.transpose(pixels, size.0) } else { pixels })
     }
 

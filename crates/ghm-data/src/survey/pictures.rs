@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -94,14 +95,15 @@ fn wrong_ending(path: &Path, kind: PictureKind) -> Option<Defect> {
 fn small(picture: &Picture) -> [u8; SIDE * SIDE] {
     let mut grey = [0; SIDE * SIDE];
     let (width, height) = (picture.width as u32, picture.height as u32);
-    let mut squeezed = Image::new(SIDE as u32, SIDE as u32, PixelType::U8x3);
+    let mut squeezed = TypedImage::<U8x3>::new(SIDE as u32, SIDE as u32);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Box));
-    // Neither can fail: the pixels are as many as the size says, and both are of one type.
-    let source = ImageRef::new(width, height, &picture.pixels, PixelType::U8x3);
-    let resized = source.is_ok_and(|source| Resizer::new().resize(&source, &mut squeezed, Some(&options)).is_ok());
+    // Neither can fail: the pixels are as many as the size says.
+    let source = TypedImageRef::<U8x3>::from_buffer(width, height, &picture.pixels);
+    let resized =
+        source.is_ok_and(|source| Resizer::new().resize_typed(&source, &mut squeezed, Some(&options)).is_ok());
     if resized {
-        for (grey, pixel) in grey.iter_mut().zip(squeezed.buffer().chunks_exact(3)) {
-            let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
+        for (grey, pixel) in grey.iter_mut().zip(squeezed.pixels()) {
+            let [r, g, b] = pixel.0.map(u32::from);
             *grey = ((299 * r + 587 * g + 114 * b) / 1000) as u8;
         }
     }
